@@ -1,0 +1,263 @@
+"""A strict decoder of our own Yjs updates, and of nothing else (invariant 8).
+
+Nothing here is lenient and nothing calls pycrdt. An item is read, its client id
+is hashed anew from its field, op and place, and the section is written again by
+our encoder: unless that gives the very bytes that were read, they are not ours.
+So canonical varints, clocks, keys and contents need no rules of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from crdtsync.documents.content import check_content, content_bytes, read_content
+from crdtsync.documents.encoder import (
+    MARK_KEY,
+    MARK_ROOT,
+    Mark,
+    mark_section,
+    tombstone_section,
+    value_section,
+    varint,
+)
+from crdtsync.documents.errors import BadDocument, InvalidOp
+from crdtsync.documents.identity import CLIENT_ID_MASK, client_id, entry_of_key
+from crdtsync.documents.ops import MAX_VALUES, EntryId, check_identifier, is_op_id
+from crdtsync.documents.state import FOLD_PREFIX, Entry
+
+MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
+"""A record with every field a policy may have and a full set is a tenth of this;
+what is larger is a mistake that should not reach memory many times over."""
+
+_SHORTEST_SECTION_BYTES = 12
+
+_HEAD = re.compile(rb"\x01([\x80-\xff]{0,7}[\x00-\x7f])\x00([\x21\x28])\x01", re.DOTALL)
+_DELETION = re.compile(rb"([\x80-\xff]{0,7}[\x00-\x7f])\x01\x00\x01", re.DOTALL)
+_CLOCK_ONE = re.compile(rb"([\x80-\xff]{0,7}[\x00-\x7f])\x01", re.DOTALL)
+_FOLD = re.compile(re.escape(FOLD_PREFIX) + r"(0|[1-9][0-9]{0,15})")
+_MARK = re.compile(rb'\{"as_of":(?:null|([1-9][0-9]{0,15}))\}')
+
+
+class Item(NamedTuple):
+    """One entry as an item: visible with its ``entry``, or a tombstone without."""
+
+    number: int
+    root: str
+    entry_id: EntryId
+    section: bytes
+    entry: Entry | None
+
+
+class DecodedUpdate(NamedTuple):
+    """What an update holds. ``deleted`` is its delete set, by client id."""
+
+    items: list[Item]
+    deleted: set[int]
+    mark: Mark | None
+
+    def is_whole(self) -> bool:
+        """Whether it stands alone: every deletion is of an item that is in it."""
+        return len(self.deleted) == sum(item.entry is None for item in self.items)
+
+
+def decode_update(data: bytes, *, ordered: bool = True) -> DecodedUpdate:
+    """Read an update that our encoder wrote: a whole document or a difference.
+
+    ``ordered=False`` also takes the order in which pycrdt's ``get_update()``
+    returns what our encoder wrote. Raises BadDocument for anything else.
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise BadDocument(f"{len(data)} bytes are more than a document may have")
+    reader = _Reader(data)
+    try:
+        return reader.update(ordered)
+    except BadDocument:
+        raise
+    except (IndexError, ValueError, InvalidOp) as error:
+        raise reader.bad(f"not written by our encoder: {error}") from error
+
+
+def decode_state(data: bytes) -> set[int]:
+    """The client ids of a state vector (``RecordDocument.state``). Raises BadDocument."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise BadDocument(f"{len(data)} bytes are more than a state may have")
+    reader = _Reader(data)
+    try:
+        return set(reader.numbers(_CLOCK_ONE, 1, ordered=False))
+    except (IndexError, ValueError) as error:
+        raise reader.bad(f"not the state of a document: {error}") from error
+
+
+class _Reader:
+    """A place in the bytes. Reading beyond their end raises IndexError."""
+
+    __slots__ = ("data", "mark", "place")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.place = 0
+        self.mark: Mark | None = None
+
+    def bad(self, what: str) -> BadDocument:
+        return BadDocument(f"byte {self.place} of {len(self.data)}: {what}")
+
+    def update(self, ordered: bool) -> DecodedUpdate:
+        if not self.data:
+            return DecodedUpdate([], set(), None)
+        items = self.sections(ordered)
+        deleted = self.numbers(_DELETION, 3, ordered)
+        if not items and not deleted and self.mark is None:
+            raise self.bad("an update that says nothing; our encoder writes no bytes then")
+        gone = set(deleted)
+        for item in items:
+            if (item.entry is None) is not (item.number in gone):
+                raise self.bad(f"an item of {item.root} is deleted in one place only")
+        return DecodedUpdate(items, gone, self.mark)
+
+    def sections(self, ordered: bool) -> list[Item]:
+        items = []
+        last = 1 << 53
+        seen: set[int] = set()
+        for _ in range(self.count(_SHORTEST_SECTION_BYTES)):
+            number, item = self.section()
+            if number in seen or (ordered and number >= last):
+                raise self.bad(f"the client {number} stands twice or out of order")
+            last = number
+            seen.add(number)
+            if item is not None:
+                items.append(item)
+        return items
+
+    def section(self) -> tuple[int, Item | None]:
+        data = self.data
+        start = self.place
+        head = _HEAD.match(data, start)
+        if head is None:
+            raise self.bad("not one item at clock 0 under a key of a root map")
+        self.place = head.end()
+        root = _root(self.chunk())
+        key = self.chunk().decode()
+        if root == MARK_ROOT:
+            return self.mark_item(start, key), None
+        entry_id = _entry_id(root, key)
+        number = client_id(root, entry_id)
+        entry = None
+        if head[2] == b"\x21":
+            self.place += 1
+            written = tombstone_section(number, root, key)
+        else:
+            self.place += 2
+            value, time_us, user, _ = content = read_content(self.chunk())
+            check_content(root, content)
+            _check_user(user, key.startswith(FOLD_PREFIX))
+            op_id, n = entry_id
+            entry = Entry(op_id, n, value, time_us, user, time_us, 0)
+            # With the op_id of the key: content that names another one differs.
+            text = content_bytes(value, time_us, user, op_id)
+            written = value_section(number, root, key, text)
+        section = data[start : self.place]
+        if section != written:
+            raise self.bad(f"an item of {root} is not in the form that our encoder writes")
+        return number, Item(number, root, entry_id, section, entry)
+
+    def mark_item(self, start: int, key: str) -> int:
+        self.place += 2
+        found = _MARK.fullmatch(self.chunk())
+        if found is None or key != MARK_KEY or self.mark is not None:
+            raise self.bad("not an as-of mark")
+        self.mark = Mark(int(found[1]) if found[1] else None)
+        number, written = mark_section(self.mark)
+        if self.data[start : self.place] != written:
+            raise self.bad("the as-of mark is not in the form that our encoder writes")
+        return number
+
+    def numbers(self, form: re.Pattern[bytes], fixed: int, ordered: bool) -> list[int]:
+        """A counted list of client ids, each once and each followed by ``fixed`` set bytes."""
+        count = self.count(fixed + 1)
+        codes = form.findall(self.data, self.place)
+        # What the form does not match is skipped by findall, and missing in the sum.
+        end = self.place + sum(map(len, codes)) + fixed * len(codes)
+        if len(codes) != count or end != len(self.data):
+            raise self.bad(f"not {count} clients with one item each, and then the end")
+        found = list(map(_client_of, codes))
+        if len(set(found)) != count or (ordered and found != sorted(found, reverse=True)):
+            raise self.bad("a client stands twice or out of order")
+        self.place = end
+        return found
+
+    def count(self, shortest: int) -> int:
+        """A count that the remaining bytes can hold: claims cost nothing."""
+        number = self.length()
+        if number * shortest > len(self.data) - self.place:
+            raise self.bad(f"claims {number} items, more than the bytes can hold")
+        return number
+
+    def chunk(self) -> bytes:
+        """Bytes after their length."""
+        data = self.data
+        size = data[self.place]
+        if size < 0x80:
+            self.place += 1
+        else:
+            size = self.length()
+        end = self.place + size
+        if end > len(data):
+            raise self.bad(f"claims {size} bytes, more than there are")
+        found = data[self.place : end]
+        self.place = end
+        return found
+
+    def length(self) -> int:
+        number = shift = 0
+        start = self.place
+        while True:
+            byte = self.data[self.place]
+            self.place += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+            if shift > 28:
+                raise self.bad("a length of more than 35 bits")
+        if varint(number) != self.data[start : self.place]:
+            raise self.bad("a length that is not in its shortest form")
+        return number
+
+
+@lru_cache(maxsize=65_536)
+def _client_of(code: bytes) -> int:
+    number = 0
+    for byte in reversed(code):
+        number = number << 7 | byte & 0x7F
+    if not 0 < number <= CLIENT_ID_MASK or varint(number) != code:
+        raise ValueError("a client id that our encoder does not write")
+    return number
+
+
+@lru_cache(maxsize=4_096)
+def _root(name: bytes) -> str:
+    root = name.decode()
+    shape, slash, field = root.partition("/")
+    if slash and ((shape in ("r", "c", "s") and field) or root in ("d/", MARK_ROOT)):
+        check_identifier(root, "field")
+        return root
+    raise ValueError(f"{root[:80]!r} is not the root of a field")
+
+
+@lru_cache(maxsize=4_096)
+def _check_user(user: str, folded: bool) -> None:
+    if user or not folded:
+        check_identifier(user, "user")
+
+
+def _entry_id(root: str, key: str) -> EntryId:
+    if is_op_id(key):
+        return EntryId(key, 0)
+    entry_id = entry_of_key(key)
+    if root[0] == "s" and is_op_id(entry_id.op_id) and entry_id.n < MAX_VALUES:
+        return entry_id
+    if root[0] == "c" and _FOLD.fullmatch(key):
+        return entry_id
+    raise ValueError(f"{key[:80]!r} is not the key of an entry of {root}")

@@ -1,0 +1,38 @@
+"""How an entry is named inside a document: its item id and its key.
+
+Each entry is one Yjs item under a client id of its own. The id is a 53-bit hash
+of (op_id, field, n), so every side derives the same item from the same op and
+an item that arrives twice is one item.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from crdtsync.documents.ops import EntryId
+
+CLIENT_ID_MASK = 2**53 - 1
+"""Yjs client ids are JavaScript numbers; beyond 53 bits pycrdt aliases them."""
+
+
+@lru_cache(maxsize=65_536)
+def client_id(root: str, entry_id: EntryId) -> int:
+    """The client id of an entry's item (never 0)."""
+    name = f"{entry_id.op_id}/{entry_id.n}/{root}".encode()
+    number = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
+    return number & CLIENT_ID_MASK or 1
+
+
+def entry_key(entry_id: EntryId) -> str:
+    """The key of an entry in the map of its field."""
+    return f"{entry_id.op_id}.{entry_id.n}" if entry_id.n else entry_id.op_id
+
+
+def entry_of_key(key: str) -> EntryId:
+    """The inverse of ``entry_key``; raises ValueError on any other text."""
+    op_id, dot, n = key.partition(".")
+    entry_id = EntryId(op_id, int(n) if dot else 0)
+    if not op_id or entry_id.n < 0 or entry_key(entry_id) != key:
+        raise ValueError(f"{key!r} is not the key of an entry")
+    return entry_id

@@ -1,0 +1,110 @@
+"""Reading a record: what each field shows, given its visible entries and its rule.
+
+Reading never depends on the order of delivery (invariant 5): own pending
+values are shown first, then the largest (effective time, op_id).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crdtsync.documents.conflict import Candidate, Conflict, Resolver, moment
+from crdtsync.documents.folding import add_deltas
+from crdtsync.documents.ops import DELETION_ROOT, DeleteMark
+from crdtsync.documents.state import Entry, RecordState
+from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
+
+
+def shown_entry(state: RecordState, entries: list[Entry]) -> Entry:
+    """The entry that a last-writer-wins field shows among several visible ones."""
+    if len(entries) == 1:
+        return entries[0]
+    place = {op_id: n for n, op_id in enumerate(state.pending)}
+    return max(entries, key=lambda e: (place.get(e.op_id, -1), e.effective_us, e.op_id, e.n))
+
+
+def candidates(field: FieldPolicy, entries: list[Entry]) -> list[Candidate]:
+    """The distinct values of a field in a fixed order (by author's time, then op_id)."""
+    groups: dict[object, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda e: (e.time_us, e.op_id, e.n)):
+        groups.setdefault(field.key(entry.value), []).append(entry)
+    return [
+        Candidate(
+            value=field.decode(group[0].value),
+            user=group[0].user,
+            at=moment(group[0].time_us),
+            op_id=group[0].op_id,
+            pending=all(entry.seq == 0 for entry in group),
+            entries=tuple(entry.id for entry in group),
+        )
+        for group in groups.values()
+    ]
+
+
+def read_field(state: RecordState, field: FieldPolicy, resolver: Resolver | None = None) -> Any:
+    """The value of a field: its Python value, a ``Conflict``, or the empty value.
+
+    A register that was never written, or was cleared, reads None; a counter 0;
+    a set is empty.
+    """
+    entries = list(state.visible(field.root))
+    if field.merge is MergeKind.COUNTER:
+        if not entries:
+            return 0
+        return field.decode(add_deltas([entry.value for entry in entries]))
+    if field.merge is MergeKind.SET:
+        return frozenset(field.decode(entry.value) for entry in entries)
+    if not entries:
+        return None
+    if field.merge is MergeKind.MANUAL and len(entries) > 1:
+        found = candidates(field, entries)
+        if len(found) > 1:
+            return Conflict(state.collection, state.record, field.name, found, resolver)
+        return found[0].value
+    return field.decode(shown_entry(state, entries).value)
+
+
+def in_conflict(state: RecordState, field: FieldPolicy) -> bool:
+    """Whether a person has to choose."""
+    if field.merge is not MergeKind.MANUAL:
+        return False
+    entries = state.fields.get(field.root)
+    if entries is None or len(entries) < 2:
+        return False
+    return len({field.key(entry.value) for entry in entries.values()}) > 1
+
+
+def conflicts(state: RecordState, policy: CollectionPolicy) -> list[FieldPolicy]:
+    """The fields of a record that wait for a person."""
+    return [field for field in policy.fields.values() if in_conflict(state, field)]
+
+
+def is_deleted(state: RecordState, policy: CollectionPolicy) -> bool:
+    """Whether the record is deleted.
+
+    Under ``keep`` a visible write outside the base of a delete outweighs it: the
+    server says so in the log, and before it has spoken the same rule is used.
+    Of what is confirmed the log has decided already: a delete that stands there
+    was outweighed by nothing that stands beside it.
+    """
+    marks = [
+        (entry, mark)
+        for entry in state.visible(DELETION_ROOT)
+        if (mark := DeleteMark.parse(entry.value)).deleted
+    ]
+    if not marks:
+        return False
+    if policy.on_delete_conflict == "delete":
+        return True
+    deleters = {entry.op_id for entry, _ in marks}
+    others = [entry for _, entry in state.entries() if entry.op_id not in deleters]
+    return any(
+        all((gone.seq and entry.seq) or mark.covers(entry.seq, entry.op_id) for entry in others)
+        for gone, mark in marks
+    )
+
+
+def exists(state: RecordState, policy: CollectionPolicy) -> bool:
+    """Whether there is a record to show: written once, and not deleted."""
+    written = state.seq > 0 or bool(state.pending) or not state.is_empty
+    return written and not is_deleted(state, policy)

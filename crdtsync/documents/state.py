@@ -1,0 +1,236 @@
+"""What a record holds: its visible entries, field by field.
+
+This is the form in which records lie on disk and in which the server decides.
+It is the same information as a compacted document (documents/document.py) and
+each is built from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import msgspec
+
+from crdtsync.documents.ops import EntryId, FieldWrite, Op
+
+FOLD_PREFIX = "fold:"
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One value that an op put into a field, as its author wrote it.
+
+    ``effective_us`` and ``seq`` are the server's: they come with the log entry.
+    A pending entry has ``seq`` 0 and its author's time.
+    """
+
+    op_id: str
+    n: int
+    value: str
+    time_us: int
+    user: str
+    effective_us: int
+    seq: int
+
+    @property
+    def id(self) -> EntryId:
+        """The entry's name within its field."""
+        return EntryId(self.op_id, self.n)
+
+
+Why = Literal["superseded", "lost_received", "lost_user_time", "late", "revived"]
+"""Why an entry left: its replacer had seen it; another was received later;
+another has a later user time; its replacement was there before it; a concurrent
+edit brought the record back."""
+
+
+class Removal(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A deletion that takes effect with a log entry."""
+
+    root: str
+    op_id: str
+    n: int
+    why: Why
+
+
+Outcome = Literal["applied", "superseded", "conflict"]
+
+
+class LogEntry(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """An accepted op at its place in the space's order, with what the server decided.
+
+    ``removed`` lists exactly the deletions that take effect, the op's own
+    entries included where they lost. ``prev_seq`` is the record's entry before
+    this one (0 for the first). ``digest`` chains over (previous digest, op_id).
+    """
+
+    seq: int
+    digest: bytes
+    op_id: str
+    user: str
+    collection: str
+    record: str
+    time_us: int
+    received_us: int
+    effective_us: int
+    writes: dict[str, tuple[str, ...]]
+    removed: tuple[Removal, ...]
+    outcomes: dict[str, Outcome]
+    prev_seq: int
+    revived: bool = False
+
+
+class Stub(msgspec.Struct, array_like=True, frozen=True, tag=0):
+    """A seq that its reader may not read. ``op_id`` is given to the op's own author only."""
+
+    seq: int
+    digest: bytes
+    op_id: str | None = None
+
+
+class StoredRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A record at rest and in snapshots. ``seq`` is the log position as of which it stands."""
+
+    seq: int
+    updated_us: int
+    updated_by: str
+    fields: dict[str, list[Entry]]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(StoredRecord)
+
+
+class RecordState:
+    """The visible entries of one record, in memory.
+
+    ``seq`` is the last log entry that touched the record (0 before any).
+    ``pending`` and ``hidden`` are filled by ``overlay`` only: the ops shown on
+    top, in order, and the entries that they cover.
+    """
+
+    __slots__ = (
+        "collection",
+        "fields",
+        "hidden",
+        "pending",
+        "record",
+        "seq",
+        "updated_by",
+        "updated_us",
+    )
+
+    def __init__(self, collection: str, record: str) -> None:
+        self.collection = collection
+        self.record = record
+        self.fields: dict[str, dict[EntryId, Entry]] = {}
+        self.hidden: dict[str, dict[EntryId, tuple[Entry, str]]] = {}
+        self.pending: list[str] = []
+        self.seq = 0
+        self.updated_us = 0
+        self.updated_by = ""
+
+    @classmethod
+    def from_stored(cls, collection: str, record: str, stored: StoredRecord) -> RecordState:
+        """Rebuild a record from its snapshot."""
+        state = cls(collection, record)
+        state.seq = stored.seq
+        state.updated_us = stored.updated_us
+        state.updated_by = stored.updated_by
+        for root, entries in stored.fields.items():
+            state.fields[root] = {entry.id: entry for entry in entries}
+        return state
+
+    @classmethod
+    def decode(cls, collection: str, record: str, data: bytes) -> RecordState:
+        """Rebuild a record from the bytes of ``encode``."""
+        return cls.from_stored(collection, record, _DECODER.decode(data))
+
+    def stored(self) -> StoredRecord:
+        """The record as it lies on disk and travels in snapshots."""
+        fields = {root: list(entries.values()) for root, entries in self.fields.items() if entries}
+        return StoredRecord(self.seq, self.updated_us, self.updated_by, fields)
+
+    def encode(self) -> bytes:
+        """Bytes for ``decode``."""
+        return _ENCODER.encode(self.stored())
+
+    def copy(self) -> RecordState:
+        """An independent state; the entries are immutable and shared."""
+        other = RecordState(self.collection, self.record)
+        other.fields = {root: dict(entries) for root, entries in self.fields.items()}
+        other.hidden = {root: dict(entries) for root, entries in self.hidden.items()}
+        other.pending = list(self.pending)
+        other.seq, other.updated_us, other.updated_by = self.seq, self.updated_us, self.updated_by
+        return other
+
+    def visible(self, root: str) -> Iterable[Entry]:
+        """The entries of a field, oldest first as far as this state knows."""
+        return self.fields.get(root, {}).values()
+
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """Every visible entry with its root."""
+        for root, entries in self.fields.items():
+            for entry in entries.values():
+                yield root, entry
+
+    def add(self, root: str, entry: Entry) -> None:
+        """Make an entry visible."""
+        self.fields.setdefault(root, {})[EntryId(entry.op_id, entry.n)] = entry
+
+    def remove(self, root: str, entry_id: EntryId) -> None:
+        """Hide an entry; one that is not there is no error (it left before)."""
+        entries = self.fields.get(root)
+        if entries is not None:
+            entries.pop(entry_id, None)
+            if not entries:
+                del self.fields[root]
+
+    def apply_entry(self, entry: LogEntry) -> None:
+        """Advance by one log entry: add what it wrote, remove exactly what it lists.
+
+        An entry at or below ``seq`` is already in this state and is skipped.
+        """
+        if entry.seq <= self.seq:
+            return
+        for root, values in entry.writes.items():
+            for n, value in enumerate(values):
+                self.add(
+                    root,
+                    Entry(
+                        entry.op_id,
+                        n,
+                        value,
+                        entry.time_us,
+                        entry.user,
+                        entry.effective_us,
+                        entry.seq,
+                    ),
+                )
+        for gone in entry.removed:
+            self.remove(gone.root, EntryId(gone.op_id, gone.n))
+        self.seq = entry.seq
+        self.updated_us = entry.received_us
+        self.updated_by = entry.user
+
+    def overlay(self, op: Op) -> None:
+        """Show a pending op on top: never done to a state that is stored as confirmed."""
+        for root, write in op.writes.items():
+            for seen in write.supersedes:
+                covered = self.fields.get(root, {}).get(seen)
+                if covered is not None:
+                    self.hidden.setdefault(root, {})[seen] = (covered, op.op_id)
+                    self.remove(root, seen)
+            self._add_pending(op, root, write)
+        self.pending.append(op.op_id)
+        self.updated_us = max(self.updated_us, op.time_us)
+        self.updated_by = op.user
+
+    def _add_pending(self, op: Op, root: str, write: FieldWrite) -> None:
+        for n, value in enumerate(write.values):
+            self.add(root, Entry(op.op_id, n, value, op.time_us, op.user, op.time_us, 0))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written here (or all of it was taken back)."""
+        return not self.fields

@@ -1,0 +1,431 @@
+"""One connection, seen from the replica: a state machine without I/O.
+
+Messages and the time come in, actions and a deadline go out. The shell performs
+the actions in order (sending, or a job of the store) and tells the session what
+became durable. The session never decides about data; it decides about order.
+
+::
+
+    HELLO ──welcome──▶ RECOVERING ──receipts──▶ PAGING ──last page──▶ LIVE
+      │                    └── nothing to ask ──────┴── nothing to page ──▲
+      └── refused, goodbye, silence, broken protocol: CLOSED (from every state)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from crdtsync.documents.state import LogEntry, Stub
+from crdtsync.protocol.close_codes import PROTOCOL_ERROR, REFUSED, SIGNED_OUT, SILENT
+from crdtsync.protocol.errors import ProtocolError
+from crdtsync.protocol.messages import (
+    PROTOCOL_VERSION,
+    AcknowledgedDigest,
+    Answer,
+    Answers,
+    Changes,
+    CursorReport,
+    Goodbye,
+    Head,
+    HeadRequest,
+    Hello,
+    History,
+    HistoryRequest,
+    Landmark,
+    Limits,
+    Message,
+    OutboxSummary,
+    Paging,
+    Ping,
+    Pong,
+    Push,
+    PushedOp,
+    Receipt,
+    Receipts,
+    ReceiptsRequest,
+    Refused,
+    ServerMessage,
+    SnapshotPage,
+    SnapshotRequest,
+    SnapshotRow,
+    Welcome,
+)
+
+HELLO_TIMEOUT_US = 10_000_000
+"""How long a server may take to answer hello before the connection counts as dead."""
+
+RECEIPTS_PER_REQUEST = 5_000
+"""op_ids of one receipts request: 200 KB, well under the frame limit."""
+
+
+class Phase(Enum):
+    """Where the connection stands (the drawing is above)."""
+
+    HELLO = "hello"
+    RECOVERING = "recovering"
+    PAGING = "paging"
+    LIVE = "live"
+    CLOSED = "closed"
+
+
+# ── actions: what the shell has to do, in order ─────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this message."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Greet:
+    """The server welcomed us: adopt the policy and roles, note the run, reset if it
+    diverged; then call ``greeted``."""
+
+    welcome: Welcome
+    round_trip_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReceipts:
+    """These of the ops that we asked for are in the log, the others are not."""
+
+    asked: tuple[str, ...]
+    receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StorePage:
+    """Install these snapshots; with ``done`` the cursor becomes ``head``."""
+
+    rows: tuple[SnapshotRow, ...]
+    paging: Paging | None
+    head: Landmark
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEntries:
+    """Apply these log entries; then call ``applied``."""
+
+    entries: tuple[LogEntry | Stub, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswers:
+    """Note the answers to a push."""
+
+    request_id: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantOps:
+    """There is room for ``room`` more ops in flight; call ``push`` if there are any."""
+
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class WentLive:
+    """Catching up has begun; from here on changes arrive as they happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The reply to ``ask_head`` or ``ask_history``."""
+
+    request: int
+    reply: Head | History
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection. ``code`` and ``words`` say why; ``retry`` whether coming
+    back makes sense without a person."""
+
+    code: int
+    reason: str
+    words: str
+    retry: bool
+    retry_after_ms: int = 0
+
+
+Action = (
+    Send
+    | Greet
+    | StoreReceipts
+    | StorePage
+    | StoreEntries
+    | StoreAnswers
+    | WantOps
+    | WentLive
+    | Answered
+    | Close
+)
+
+
+class ClientSession:
+    """The replica's side of one connection."""
+
+    def __init__(self, hello: Hello, now_us: int) -> None:
+        self.phase = Phase.HELLO
+        self.limits = Limits()
+        self.cursor = hello.cursor.seq
+        self._hello = hello
+        self._actions: deque[Action] = deque([Send(hello)])
+        self._sent_at_us = now_us
+        self._heard_at_us = now_us
+        self._in_flight: dict[str, tuple[str, ...]] = {}
+        self._in_flight_count = 0
+        self._wanting = False
+        self._changed_meanwhile = False
+        self._next_request = 1
+        self._asking: deque[tuple[str, ...]] = deque()
+        self._paging: Paging | None = None
+
+    # ── what the shell reads ────────────────────────────────────────────────
+
+    def take(self) -> Action | None:
+        """The next thing to do, or None."""
+        return self._actions.popleft() if self._actions else None
+
+    @property
+    def deadline_us(self) -> int:
+        """When ``tick`` wants to be called at the latest."""
+        if self.phase is Phase.HELLO:
+            return self._heard_at_us + HELLO_TIMEOUT_US
+        return min(
+            self._heard_at_us + self.limits.silence_ms * 1_000,
+            max(self._sent_at_us, self._heard_at_us) + self.limits.heartbeat_ms * 1_000,
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Ops sent on this connection without an answer."""
+        return self._in_flight_count
+
+    # ── what the shell tells ────────────────────────────────────────────────
+
+    def received(self, message: ServerMessage, now_us: int) -> None:
+        """Take a message from the server; a broken protocol ends in ``Close``."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._heard_at_us = now_us
+        try:
+            self._receive(message, now_us)
+        except ProtocolError as error:
+            self.fail(str(error))
+
+    def fail(self, words: str) -> None:
+        """End the connection because the server broke the protocol."""
+        self._close(Close(PROTOCOL_ERROR, "protocol_error", words, retry=True))
+
+    def tick(self, now_us: int) -> None:
+        """Act on the time: ask whether the server is there, or give it up."""
+        if self.phase is Phase.CLOSED:
+            return
+        if self.phase is Phase.HELLO:
+            silent = now_us - self._heard_at_us >= HELLO_TIMEOUT_US
+        else:
+            silent = now_us - self._heard_at_us >= self.limits.silence_ms * 1_000
+        if silent:
+            self._close(Close(SILENT, "silent", "the server does not answer", retry=True))
+        elif now_us >= self.deadline_us:
+            self._send(Ping(now_us), now_us)
+
+    def greeted(
+        self, *, ask: Sequence[str], paging: Paging | None, cursor: int, now_us: int
+    ) -> None:
+        """The welcome is stored. ``ask`` are ops whose receipts are needed first."""
+        self.cursor = cursor
+        self._paging = paging
+        for start in range(0, len(ask), RECEIPTS_PER_REQUEST):
+            self._asking.append(tuple(ask[start : start + RECEIPTS_PER_REQUEST]))
+        self._advance(now_us)
+
+    def page_stored(self, now_us: int) -> None:
+        """The last page is durable; go on."""
+        self._advance(now_us)
+
+    def applied(self, cursor: int, outbox: OutboxSummary, now_us: int) -> None:
+        """Everything up to ``cursor`` is durable here."""
+        if self.phase is Phase.LIVE:
+            self._send(CursorReport(cursor, outbox), now_us)
+
+    def outbox_changed(self) -> None:
+        """There may be something to send."""
+        self._changed_meanwhile = self._wanting
+        self._want()
+
+    def push(self, request_id: str, ops: Sequence[PushedOp], now_us: int) -> None:
+        """Send ops that the store has durably marked as sending."""
+        if self.phase is not Phase.LIVE:
+            raise ProtocolError("ops are pushed on a live connection only")
+        self._in_flight[request_id] = tuple(pushed.op.op_id for pushed in ops)
+        self._in_flight_count += len(ops)
+        self._send(Push(request_id, tuple(ops)), now_us)
+        self._wanting = False
+        self._want()
+
+    def wanted(self) -> None:
+        """The store was asked and had nothing (more) to send."""
+        self._wanting = False
+        if self._changed_meanwhile:
+            self._changed_meanwhile = False
+            self._want()
+
+    def report(self, message: AcknowledgedDigest, now_us: int) -> None:
+        """Tell the server which own ops were seen acknowledged."""
+        self._send(message, now_us)
+
+    def ask_head(self, now_us: int) -> int:
+        """Ask for the head of the log; the reply carries the returned number."""
+        number = self._number()
+        self._send(HeadRequest(number), now_us)
+        return number
+
+    def ask_receipts(self, op_ids: Sequence[str], now_us: int) -> None:
+        """Ask about ops of an earlier connection that a person wants back."""
+        self._asking.append(tuple(op_ids[:RECEIPTS_PER_REQUEST]))
+        if len(self._asking) == 1:
+            self._send(ReceiptsRequest(self._number(), self._asking[0]), now_us)
+
+    def ask_history(self, collection: str, record: str, before_seq: int, now_us: int) -> int:
+        """Ask for log entries of a record; the reply carries the returned number."""
+        number = self._number()
+        self._send(HistoryRequest(number, collection, record, before_seq), now_us)
+        return number
+
+    # ── inside ──────────────────────────────────────────────────────────────
+
+    def _receive(self, message: ServerMessage, now_us: int) -> None:
+        match message:
+            case Ping():
+                self._send(Pong(message.sent_us, now_us), now_us)
+            case Pong():
+                pass
+            case Goodbye():
+                signed_out = message.code == SIGNED_OUT
+                self._close(
+                    Close(
+                        message.code,
+                        "signed_out" if signed_out else "goodbye",
+                        message.words,
+                        not signed_out,
+                        message.retry_after_ms,
+                    )
+                )
+            case Refused():
+                self._close(
+                    Close(
+                        REFUSED, message.code, message.words, message.retry, message.retry_after_ms
+                    )
+                )
+            case Welcome():
+                self._expect(Phase.HELLO, message)
+                if message.protocol > PROTOCOL_VERSION:
+                    raise ProtocolError(f"the server speaks protocol {message.protocol}")
+                self.phase = Phase.RECOVERING
+                self.limits = message.limits
+                self._actions.append(Greet(message, now_us - self._sent_at_us))
+            case Receipts():
+                if not self._asking:
+                    raise ProtocolError("receipts arrived that were not asked for")
+                self._actions.append(StoreReceipts(self._asking.popleft(), message.receipts))
+                self._advance(now_us)
+            case SnapshotPage():
+                self._expect(Phase.PAGING, message)
+                self._paging = message.paging
+                if message.paging is None:
+                    self.cursor = message.head.seq
+                self._actions.append(
+                    StorePage(message.rows, message.paging, message.head, message.remaining)
+                )
+            case Changes():
+                self._expect(Phase.LIVE, message)
+                self._changes(message.entries)
+            case Answers():
+                self._answers(message)
+            case Head() | History():
+                self._actions.append(Answered(message.request, message))
+
+    def _changes(self, entries: tuple[LogEntry | Stub, ...]) -> None:
+        fresh = tuple(entry for entry in entries if entry.seq > self.cursor)
+        for expected, entry in enumerate(fresh, start=self.cursor + 1):
+            if entry.seq != expected:
+                raise ProtocolError(f"the log has a gap: {expected} expected, {entry.seq} came")
+        if fresh:
+            self.cursor = fresh[-1].seq
+            self._actions.append(StoreEntries(fresh))
+
+    def _answers(self, message: Answers) -> None:
+        asked = self._in_flight.pop(message.request_id, None)
+        if asked is None:
+            raise ProtocolError("answers arrived to a push that is not in flight")
+        if tuple(answer.op_id for answer in message.answers) != asked:
+            raise ProtocolError("the answers do not match the ops of their push")
+        self._in_flight_count -= len(asked)
+        self._actions.append(StoreAnswers(message.request_id, message.answers))
+        self._want()
+
+    def _advance(self, now_us: int) -> None:
+        if self.phase is Phase.CLOSED:
+            return
+        if self._asking:
+            self._send(ReceiptsRequest(self._number(), self._asking[0]), now_us)
+        elif self._paging is not None:
+            self.phase = Phase.PAGING
+            self._send(SnapshotRequest(self._number(), self._paging), now_us)
+        elif self.phase is not Phase.LIVE:
+            self.phase = Phase.LIVE
+            self._actions.append(WentLive())
+            self._want()
+
+    def _want(self) -> None:
+        room = self.limits.ops_in_flight - self._in_flight_count
+        if self.phase is Phase.LIVE and room > 0 and not self._wanting:
+            self._wanting = True
+            self._actions.append(WantOps(min(room, self.limits.ops_per_push)))
+
+    def _expect(self, phase: Phase, message: ServerMessage) -> None:
+        if self.phase is not phase:
+            name = type(message).__name__
+            raise ProtocolError(f"{name} arrived while the connection was {self.phase.value}")
+
+    def _number(self) -> int:
+        self._next_request += 1
+        return self._next_request
+
+    def _send(self, message: Message, now_us: int) -> None:
+        if self.phase is not Phase.CLOSED:
+            self._sent_at_us = now_us
+            self._actions.append(Send(message))
+
+    def _close(self, close: Close) -> None:
+        # Answers and entries that arrived before the end are still stored: they
+        # stand in the queue ahead of the close.
+        self.phase = Phase.CLOSED
+        self._actions.append(close)
+
+
+def landmarks(points: Iterable[Landmark], limit: int = 32) -> tuple[Landmark, ...]:
+    """At most ``limit`` points, dense at the newest end and exponentially sparser.
+
+    ``points`` come newest first. Distances from the newest double, so a common
+    point is found within a factor of two of the true one.
+    """
+    chosen: list[Landmark] = []
+    step = 1
+    for point in points:
+        if not chosen or chosen[0].seq - point.seq >= step:
+            if chosen:
+                step *= 2
+            chosen.append(point)
+            if len(chosen) == limit:
+                break
+    return tuple(chosen)
