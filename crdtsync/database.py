@@ -1,0 +1,194 @@
+"""SQLite on a thread of its own, or inline: where a store's jobs run.
+
+A store is synchronous code over a ``sqlite3.Connection``. It is handed an
+executor from outside: in production jobs run one after the other on the thread
+that owns the connection (aiosqlite's), in simulations and for ``:memory:``
+files they run where they are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable
+from importlib import resources
+from typing import Protocol, TypeVar
+
+import aiosqlite
+
+from crdtsync.errors import CrdtsyncError
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+BUSY_TIMEOUT_MS = 5_000
+
+
+class StorageError(CrdtsyncError):
+    """The machine's disk failed, is full, or the file is not what it should be."""
+
+
+class DiskFull(StorageError):
+    """No space left; nothing of the write that met it was kept."""
+
+
+class Executor(Protocol):
+    """Runs jobs on one connection, strictly one after the other.
+
+    A job that began runs to its end even if the caller is cancelled; what it
+    committed is durable. An exception of the job reaches the caller.
+    """
+
+    async def run(self, job: Job[T]) -> T:
+        """Run ``job`` with the connection and return its result."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was queued, then close the connection. May be called twice."""
+        ...
+
+
+class InlineExecutor:
+    """Jobs run at once in the calling thread. For ``:memory:`` and simulation."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    async def run(self, job: Job[T]) -> T:
+        """Run ``job`` now."""
+        return job(self.connection)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+class _JobConnection(aiosqlite.Connection):
+    """aiosqlite's connection and thread, with a whole job as the unit of work.
+
+    aiosqlite hops between threads for every statement (253 µs each); a group
+    of ops is one hop here. ``_execute`` and ``_conn`` are aiosqlite's own seam
+    for its cursor classes, which is why its minor version is pinned.
+    """
+
+    async def open(self) -> _JobConnection:
+        await self
+        return self
+
+    async def run(self, job: Job[T]) -> T:
+        result: T = await self._execute(job, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+
+class ThreadExecutor:
+    """Jobs run on the connection's own thread."""
+
+    def __init__(self, connection: _JobConnection) -> None:
+        self._connection = connection
+        self._closed = False
+
+    @classmethod
+    async def open(cls, connect: Callable[[], sqlite3.Connection]) -> ThreadExecutor:
+        """Start the thread and open the connection on it."""
+        return cls(await _JobConnection(connect, iter_chunk_size=64).open())
+
+    async def run(self, job: Job[T]) -> T:
+        """Run ``job`` on the thread; a cancelled caller does not stop it."""
+        return await self._connection.run(job)
+
+    async def close(self) -> None:
+        """Finish what was queued and end the thread."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.shield(self._connection.close())
+
+
+def connect_durable(path: str) -> sqlite3.Connection:
+    """A connection whose commits survive a power cut (WAL, synchronous=FULL).
+
+    Transactions are explicit: ``BEGIN IMMEDIATE`` … ``COMMIT`` (see ``transaction``).
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+class transaction:  # noqa: N801 - reads as a statement: `with transaction(connection):`
+    """All or nothing, on disk when the block ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            try:
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        elif self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def queries(package: str, name: str) -> dict[str, str]:
+    """The named queries of a SQL file: ``-- name: what_it_does`` starts each."""
+    text = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for block in re.split(r"(?m)^-- name: ", text)[1:]:
+        title, _, body = block.partition("\n")
+        found[title.strip()] = body.strip().rstrip(";")
+    return found
+
+
+def migrate(connection: sqlite3.Connection, package: str, *, what: str) -> None:
+    """Bring the schema up to the newest numbered file in ``package`` (``0001_….sql``).
+
+    Each file runs in one transaction together with its number
+    (``PRAGMA user_version``). A file from a newer crdtsync is refused.
+    """
+    files = sorted(
+        entry.name
+        for entry in resources.files(package).iterdir()
+        if re.fullmatch(r"\d{4}_\w+\.sql", entry.name)
+    )
+    (current,) = connection.execute("PRAGMA user_version").fetchone()
+    if current > len(files):
+        raise StorageError(
+            f"{what} was written by a newer crdtsync (schema {current}, this one knows "
+            f"{len(files)}); install a newer version"
+        )
+    for number, name in enumerate(files[current:], start=current + 1):
+        script = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+        with transaction(connection):
+            for statement in filter(None, map(str.strip, script.split(";\n"))):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+
+
+def explain(error: sqlite3.Error, what: str) -> StorageError:
+    """A disk's fault in plain words: what happened, where, and the cure."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith("SQLITE_FULL"):
+        return DiskFull(f"no space left for {what}; nothing was changed. Free up space and retry")
+    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+        return StorageError(f"{what} is read-only; check its permissions and its folder's")
+    if code.startswith("SQLITE_CANTOPEN"):
+        return StorageError(f"{what} cannot be opened; check that its folder exists")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return StorageError(f"{what} is not a readable SQLite file; restore it from a copy")
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StorageError(f"{what} is busy in another process; try again in a moment")
+    return StorageError(f"{what}: {error}")

@@ -1,0 +1,148 @@
+"""What the server sends, put into the replica's file: entries, snapshots, a reset.
+
+A log entry, the cursor and the outbox row change in one transaction (the
+caller's), so a crash between any two of them cannot happen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from crdtsync.documents.state import LogEntry, RecordState, Stub
+from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
+from crdtsync.replica.file import ReplicaFile
+from crdtsync.replica.outbox import Touched, offer_again
+from crdtsync.replica.shown import confirmed, refresh, store_confirmed
+
+ACCEPTED_KEPT_US = 30 * 24 * 3600 * 1_000_000
+"""How long own accepted ops are kept to be offered again to a restored server (30 days)."""
+
+SEEN_KEPT = 50_000
+"""Log entries kept as local history; older history is asked from the server."""
+
+_ENTRY = msgspec.msgpack.Encoder()
+
+
+def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us: int) -> Touched:
+    """Advance by log entries that follow the cursor without a gap."""
+    cursor = file.cursor
+    fresh = [entry for entry in entries if entry.seq > cursor.seq]
+    if not fresh:
+        return set()
+    if fresh[0].seq != cursor.seq + 1 or fresh[-1].seq != cursor.seq + len(fresh):
+        raise AssertionError("a gap in the log must have ended the connection")
+    states: dict[tuple[str, str], RecordState] = {}
+    for entry in fresh:
+        if entry.op_id is not None:
+            _own_op_arrived(file, entry.op_id, entry.seq, now_us)
+        if isinstance(entry, LogEntry):
+            key = (entry.collection, entry.record)
+            state = states.get(key)
+            if state is None:
+                state = states[key] = confirmed(file, *key)
+            state.apply_entry(entry)
+            file.clock.observe(entry.effective_us)
+            file.run("see", entry.seq, entry.collection, entry.record, _ENTRY.encode(entry))
+    last = fresh[-1]
+    file.set_cursor(Landmark(last.seq, last.digest))
+    file.put("last_effective_us", file.clock.last_effective_us)
+    touched: Touched = set(states) | _drop_covered(file, last.seq, now_us)
+    for state in states.values():
+        store_confirmed(file, state)
+    for collection, record in touched - set(states):
+        refresh(file, collection, record)
+    if last.seq % 1_000 < len(fresh):
+        file.run("forget_seen", last.seq - SEEN_KEPT)
+        file.run("forget_accepted", now_us - ACCEPTED_KEPT_US)
+    return touched
+
+
+def _own_op_arrived(file: ReplicaFile, op_id: str, seq: int, now_us: int) -> None:
+    row = file.one("outbox_op", op_id)
+    if row is not None:
+        file.run("accept", op_id, seq, row[5], row[7], now_us)
+        file.run("drop_op", op_id)
+
+
+def _drop_covered(file: ReplicaFile, seq: int, now_us: int) -> Touched:
+    """Acknowledged ops at or below the cursor are in the confirmed state (stubs included)."""
+    touched: Touched = set()
+    for op_id, data, created_us, op_seq, collection, record in file.all("covered", seq):
+        file.run("accept", op_id, op_seq, data, created_us, now_us)
+        file.run("drop_op", op_id)
+        touched.add((collection, record))
+    return touched
+
+
+def install_page(
+    file: ReplicaFile,
+    rows: Iterable[SnapshotRow],
+    paging: Paging | None,
+    head: Landmark,
+    now_us: int,
+) -> Touched:
+    """Replace records by their snapshots; with the last page the cursor becomes ``head``."""
+    touched: Touched = set()
+    for row in rows:
+        state = RecordState.from_stored(row.collection, row.record, row.stored)
+        for op_id, data, created_us, seq in file.all(
+            "covered_by_snapshot", row.stored.seq, row.collection, row.record
+        ):
+            file.run("accept", op_id, seq, data, created_us, now_us)
+            file.run("drop_op", op_id)
+        store_confirmed(file, state)
+        touched.add((row.collection, row.record))
+        for _, entry in state.entries():
+            file.clock.observe(entry.effective_us)
+    file.set_paging(paging)
+    if paging is None:
+        file.set_cursor(head)
+        touched |= _drop_covered(file, head.seq, now_us)
+        touched |= _drop_stale(file, now_us)
+        for collection, record in touched:
+            refresh(file, collection, record)
+    file.put("last_effective_us", file.clock.last_effective_us)
+    return touched
+
+
+def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
+    """Records that a restored server does not have go too; a copy stays in ``lost``."""
+    stale = [(collection, record) for collection, record in file.all("stale_records")]
+    if stale:
+        file.run("keep_lost", now_us)
+        file.connection.execute("UPDATE records SET state = NULL, stale = 0 WHERE stale = 1")
+        _notice(file, now_us, "records_lost", {"records": len(stale)})
+    return set(stale)
+
+
+def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int) -> Touched:
+    """The server was restored from a backup: start over from its snapshots.
+
+    What is shown stays until it is replaced. Own ops that the server has lost
+    are queued again under their old op_ids, in their order, before the outbox.
+    """
+    had = file.cursor.seq
+    again = offer_again(file, common_seq)
+    file.run("mark_stale")
+    file.run("drop_landmarks_above", common_seq)
+    file.run("forget_all_seen", common_seq)
+    file.put("cursor_seq", 0)
+    file.put("cursor_digest", b"")
+    file.set_paging(paging)
+    _notice(
+        file,
+        now_us,
+        "server_restored",
+        {"common_seq": common_seq, "had_seq": had, "own_ops_offered_again": again},
+    )
+    touched: Touched = {(c, r) for c, r in file.all("records_of_outbox")}
+    for collection, record in touched:
+        refresh(file, collection, record)
+    return touched
+
+
+def _notice(file: ReplicaFile, now_us: int, kind: str, detail: dict[str, int]) -> None:
+    file.run("put_notice", now_us, kind, json.dumps(detail, sort_keys=True))

@@ -1,0 +1,364 @@
+"""A collection of a replica: a read-only mapping of records, and the ways to write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from crdtsync.documents import writing
+from crdtsync.documents.conflict import Conflict
+from crdtsync.documents.errors import UsageError
+from crdtsync.documents.ops import Op
+from crdtsync.documents.reading import exists
+from crdtsync.documents.state import RecordState
+from crdtsync.documents.versions import Basis, Version
+from crdtsync.documents.writing import Authorship
+from crdtsync.policy import CollectionPolicy, MergeKind
+from crdtsync.replica.errors import NoSuchRecord
+from crdtsync.replica.history import FieldHistory, PastValue
+from crdtsync.replica.local import Write, check_required, check_unchanged
+from crdtsync.replica.querying import Filter, query
+from crdtsync.replica.record import Record
+from crdtsync.replica.watching import Watch
+
+if TYPE_CHECKING:
+    from crdtsync.replica.replica import Replica
+
+BasedOn = Record | str | None
+
+
+class Collection(Mapping[str, Record]):
+    """The records of one collection, as this device shows them now.
+
+    Reading is synchronous and answers from the device. Every write is one
+    atomic op and durable on this device when its ``await`` returns; sending it
+    is the sync queue's business. A write that is not awaited is not made
+    (Python warns: "coroutine was never awaited").
+    """
+
+    def __init__(self, replica: Replica, name: str) -> None:
+        self._replica = replica
+        self.name = name
+
+    # ── reading ─────────────────────────────────────────────────────────────
+
+    @property
+    def policy(self) -> CollectionPolicy:
+        """The rules of this collection, as of the newest policy that is known here."""
+        return self._replica.policy.collection(self.name)
+
+    def __getitem__(self, record_id: str) -> Record:
+        record = self._read(record_id)
+        if record is None or record.deleted:
+            raise NoSuchRecord(f"there is no {self.name}/{record_id} on this device")
+        return record
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([row[0] for row in self._replica.read_all("record_ids", self.name)])
+
+    def __len__(self) -> int:
+        return int(self._replica.read_one("record_count", self.name)[0])
+
+    def __contains__(self, record_id: object) -> bool:
+        if not isinstance(record_id, str):
+            return False
+        record = self._read(record_id)
+        return record is not None and not record.deleted
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __repr__(self) -> str:
+        return f"<Collection {self.name} of {self._replica!r}>"
+
+    def get_deleted(self, record_id: str) -> Record | None:
+        """A record that is deleted, with the values that ``restore`` would bring back."""
+        record = self._read(record_id)
+        return record if record is not None and record.deleted else None
+
+    async def where(
+        self,
+        fields: Mapping[str, object] | None = None,
+        *,
+        order_by: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[Record]:
+        """Records whose fields have these values, found by SQLite's JSON functions.
+
+        A field in conflict matches when one of its candidates does: until
+        somebody chose, an allergy counts as present.
+        """
+        text, values = query(self.policy, Filter(dict(fields or {}), order_by, descending, limit))
+        ids = await self._replica.read_elsewhere(text, values)
+        records = (self._read(row[0]) for row in ids)
+        return [record for record in records if record is not None and not record.deleted]
+
+    def watch(self) -> Watch:
+        """A context manager that yields changes, local and remote, as they happen."""
+        return Watch(self._replica.watchers(self.name))
+
+    async def history(self, record_id: str, field: str) -> FieldHistory:
+        """Every value that a field had, newest first (see ``Record.history``)."""
+        return await self._replica.history(self.name, record_id, field)
+
+    def _read(self, record_id: str) -> Record | None:
+        state, sync_state = self._replica.read_record(self.name, record_id)
+        policy = self.policy
+        if state.is_empty and not state.seq and not state.pending:
+            return None
+        if not exists(state, policy) and not state.fields.get("d/"):
+            return None
+        return Record(self, policy, state, sync_state)
+
+    def _written(self, record_id: str) -> Record:
+        """The record after a write of ours, even if somebody has deleted it since."""
+        record = self._read(record_id)
+        if record is None:
+            raise NoSuchRecord(f"there is no {self.name}/{record_id} on this device")
+        return record
+
+    # ── writing ─────────────────────────────────────────────────────────────
+
+    async def update(
+        self,
+        id: str,
+        fields: Mapping[str, object] | None = None,
+        /,
+        *,
+        based_on: BasedOn = None,
+        op_id: str | None = None,
+        **more: object,
+    ) -> Record:
+        """Write fields of a record in one op; a record that is not there yet begins.
+
+        ``based_on`` (a Record or its ``version``) says what the person had seen:
+        only that is replaced, and what arrived since stays. Without it, what is
+        shown now is replaced. Field names that clash with parameters go into
+        the mapping. The same ``op_id`` again changes nothing.
+
+        Raises InvalidValue, NotPermitted, UnresolvedConflict (the person saw
+        different values: choose with ``conflict.resolve``), RecordDeleted.
+        """
+        wanted = {**(fields or {}), **more}
+        basis = self._basis(based_on, id)
+
+        def make(state: RecordState, policy: CollectionPolicy, author: Authorship) -> Op | None:
+            return writing.update(state, policy, wanted, author, based_on=basis)
+
+        await self._write(id, make, op_id, basis=basis, content=self._content(wanted))
+        return self._written(id)
+
+    async def update_many(self, changes: Mapping[str, Mapping[str, object]]) -> list[Record]:
+        """Write many records, one op each, in one commit: all of them or none."""
+
+        def maker(wanted: Mapping[str, object]) -> Callable[..., Op | None]:
+            return lambda state, policy, author: writing.update(state, policy, wanted, author)
+
+        writes = [
+            self._wanted(record_id, maker(fields), None) for record_id, fields in changes.items()
+        ]
+        await self._replica.write_all(writes)
+        return [self._written(record_id) for record_id in changes]
+
+    async def create(
+        self,
+        fields: Mapping[str, object] | None = None,
+        /,
+        *,
+        id: str | None = None,
+        op_id: str | None = None,
+        **more: object,
+    ) -> Record:
+        """Begin a record, with a new UUID unless ``id`` is given.
+
+        An id that is there already raises RecordExists (two devices that create
+        the same id while offline merge). The same ``op_id`` again returns the
+        record of the first time.
+        """
+        wanted = {**(fields or {}), **more}
+        check_required(self.policy, set(wanted))
+        record_id = id if id is not None else self._replica.new_id()
+
+        def make(state: RecordState, policy: CollectionPolicy, author: Authorship) -> Op | None:
+            return writing.update(state, policy, wanted, author)
+
+        op = await self._write(
+            record_id,
+            make,
+            op_id,
+            needs="new",
+            record_is_given=id is not None,
+            content=self._content(wanted),
+        )
+        return self._written(op.record if op is not None else record_id)
+
+    async def delete(self, id: str, *, based_on: BasedOn = None, op_id: str | None = None) -> None:
+        """Delete a record. Under ``on_delete_conflict = "keep"`` an edit that this
+        device had not seen brings it back, and people are told."""
+        basis = self._basis(based_on, id)
+        await self._write(
+            id,
+            lambda state, policy, author: writing.delete(state, policy, author, based_on=basis),
+            op_id,
+            needs="present",
+        )
+
+    async def restore(self, id: str, *, op_id: str | None = None) -> Record:
+        """Bring a deleted record back with the values that it has."""
+        await self._write(id, writing.restore, op_id, needs="deleted")
+        return self._written(id)
+
+    async def clear(
+        self, id: str, *names: str, based_on: BasedOn = None, op_id: str | None = None
+    ) -> Record:
+        """Clear fields: registers read None afterwards, sets are empty."""
+        return await self.update(id, dict.fromkeys(names), based_on=based_on, op_id=op_id)
+
+    async def increment(
+        self,
+        id: str,
+        field: str,
+        by: int | Decimal = 1,
+        /,
+        *,
+        op_id: str | None = None,
+    ) -> Record:
+        """Add to a counter; what others add at the same time adds up."""
+        await self._write(
+            id,
+            lambda state, policy, author: writing.increment(state, policy, {field: by}, author),
+            op_id,
+        )
+        return self._written(id)
+
+    async def add(self, id: str, field: str, *values: object, op_id: str | None = None) -> Record:
+        """Add elements to a set; an add wins over a removal that had not seen it."""
+        await self._write(
+            id,
+            lambda state, policy, author: writing.change_set(
+                state, policy, field, author, add=values
+            ),
+            op_id,
+        )
+        return self._written(id)
+
+    async def remove(
+        self, id: str, field: str, *values: object, op_id: str | None = None
+    ) -> Record:
+        """Take elements out of a set: those adds of them that this device has seen."""
+        await self._write(
+            id,
+            lambda state, policy, author: writing.change_set(
+                state, policy, field, author, remove=values
+            ),
+            op_id,
+            needs="present",
+        )
+        return self._written(id)
+
+    async def restore_value(
+        self, id: str, field: str, past: PastValue, *, op_id: str | None = None
+    ) -> Record:
+        """Write a value of the field's history again, e.g. one that lost."""
+        return await self.update(id, {field: past.value}, op_id=op_id)
+
+    async def resolve_conflict(
+        self, conflict: Conflict, value: object, if_unchanged: bool = False
+    ) -> None:
+        """See ``Conflict.resolve``."""
+        seen = conflict.entries()
+
+        def make(state: RecordState, policy: CollectionPolicy, author: Authorship) -> Op:
+            if if_unchanged:
+                field = writing.field_named(policy, conflict.field)
+                check_unchanged(state, field.root, seen, conflict.field)
+            return writing.resolve(state, policy, conflict.field, value, seen, author)
+
+        await self._write(conflict.record_id, make, None)
+
+    # ── inside ──────────────────────────────────────────────────────────────
+
+    async def _write(
+        self,
+        record_id: str,
+        make: Callable[[RecordState, CollectionPolicy, Authorship], Op | None],
+        op_id: str | None,
+        *,
+        needs: str = "live",
+        basis: Basis | None = None,
+        record_is_given: bool = True,
+        content: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Op | None:
+        wanted = self._wanted(
+            record_id,
+            make,
+            op_id,
+            needs=needs,
+            basis=basis,
+            record_is_given=record_is_given,
+            content=content,
+        )
+        (op,) = await self._replica.write_all([wanted])
+        return op
+
+    def _wanted(
+        self,
+        record_id: str,
+        make: Callable[[RecordState, CollectionPolicy, Authorship], Op | None],
+        op_id: str | None,
+        *,
+        needs: str = "live",
+        basis: Basis | None = None,
+        record_is_given: bool = True,
+        content: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Write:
+        if not isinstance(record_id, str):
+            raise UsageError(f"a record id is a text, not {type(record_id).__name__}")
+        return Write(
+            collection=self.name,
+            record=record_id,
+            make=make,
+            op_id=op_id if op_id is not None else self._replica.new_id(),
+            user=self._replica.user,
+            now_us=self._replica.now_us(),
+            needs=needs,
+            based_on=basis,
+            record_is_given=record_is_given,
+            content=content or {},
+        )
+
+    def _content(self, fields: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+        policy = self.policy
+        registers = {
+            name: policy.fields[name]
+            for name in fields
+            if name in policy.fields
+            and policy.fields[name].merge not in (MergeKind.SET, MergeKind.COUNTER)
+        }
+        return {field.root: (field.encode(fields[name]),) for name, field in registers.items()}
+
+    def _basis(self, based_on: BasedOn, record_id: str) -> Basis | None:
+        if based_on is None:
+            return None
+        if isinstance(based_on, str):
+            return Basis(Version.parse(based_on))
+        if not isinstance(based_on, Record):
+            raise UsageError("based_on is a record or its version")
+        if (based_on.collection, based_on.id) != (self.name, record_id):
+            raise UsageError(
+                f"based_on is {based_on.collection}/{based_on.id}, not {self.name}/{record_id}"
+            )
+        return based_on.basis
+
+
+def plain_rows(records: Iterable[Record]) -> str:
+    """Records as JSON lines, for scripts."""
+    return "\n".join(
+        json.dumps({"id": record.id, **record.to_json()}, ensure_ascii=False) for record in records
+    )

@@ -1,0 +1,195 @@
+"""The replica's file: its connection, its named queries, and what it says about itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from crdtsync.database import queries
+from crdtsync.documents.clock import HybridClock
+from crdtsync.policy import CollectionPolicy, Policy
+from crdtsync.protocol.client_session import landmarks
+from crdtsync.protocol.messages import Landmark, Paging
+from crdtsync.replica.errors import NotAReplica
+
+_SQL = queries("crdtsync.replica.sql", "queries.sql")
+SCHEMA_PACKAGE = "crdtsync.replica.sql"
+
+MAX_REMEMBERED_RUNS = 8
+"""Runs since the last welcome that a server may know (a crash right after hello)."""
+
+THIN_LANDMARKS_ABOVE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this replica is to a server."""
+
+    space: str
+    replica_id: str
+    run: str
+    previous_runs: tuple[str, ...]
+
+
+class ReplicaFile:
+    """One open replica, used by one job at a time (see ``crdtsync.database``)."""
+
+    def __init__(self, connection: sqlite3.Connection, policy: Policy) -> None:
+        self.connection = connection
+        self.policy = policy
+        self.clock = HybridClock(self.number("last_effective_us"))
+
+    # ── queries ─────────────────────────────────────────────────────────────
+
+    def run(self, name: str, *values: Any) -> int:
+        """Run a query that changes rows; how many it changed."""
+        return self.connection.execute(_SQL[name], values).rowcount
+
+    def run_named(self, name: str, values: dict[str, Any]) -> list[Any]:
+        """Run a query with named parameters."""
+        return self.connection.execute(_SQL[name], values).fetchall()
+
+    def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a query for each row."""
+        self.connection.executemany(_SQL[name], rows)
+
+    def one(self, name: str, *values: Any) -> Any:
+        """The first row of a query, or None."""
+        return self.connection.execute(_SQL[name], values).fetchone()
+
+    def all(self, name: str, *values: Any) -> list[Any]:
+        """Every row of a query."""
+        return self.connection.execute(_SQL[name], values).fetchall()
+
+    # ── what the file says about itself ─────────────────────────────────────
+
+    def text(self, key: str) -> str | None:
+        """A text of the ``about`` table."""
+        row = self.one("about", key)
+        return None if row is None else str(row[0])
+
+    def number(self, key: str) -> int:
+        """A number of the ``about`` table (0 if it was never set)."""
+        row = self.one("about", key)
+        return 0 if row is None else int(row[0])
+
+    def put(self, key: str, value: str | int | bytes) -> None:
+        """Set a value of the ``about`` table."""
+        self.run("set_about", key, value)
+
+    @property
+    def identity(self) -> Identity:
+        """Space, replica_id and runs."""
+        runs = tuple(msgspec.json.decode(self.text("runs") or "[]", type=list[str]))
+        return Identity(
+            self.text("space") or "",
+            self.text("replica_id") or "",
+            runs[-1] if runs else "",
+            runs[:-1],
+        )
+
+    def begin_run(self, run: str) -> None:
+        """Note a new opening. Earlier runs stay until a server welcomed this one."""
+        runs = msgspec.json.decode(self.text("runs") or "[]", type=list[str])
+        self.put("runs", msgspec.json.encode([*runs, run][-MAX_REMEMBERED_RUNS:]).decode())
+
+    def welcomed(self) -> None:
+        """The server knows the current run now; a copy of this file no longer passes for it."""
+        self.put("runs", msgspec.json.encode([self.identity.run]).decode())
+
+    def become_another(self, replica_id: str, run: str) -> None:
+        """Take a new identity: this file is a copy of one that went on elsewhere."""
+        self.put("replica_id", replica_id)
+        self.put("runs", msgspec.json.encode([run]).decode())
+
+    @property
+    def cursor(self) -> Landmark:
+        """The last (seq, digest) that is durable here."""
+        row = self.one("about", "cursor_digest")
+        return Landmark(self.number("cursor_seq"), bytes(row[0]) if row else b"")
+
+    def set_cursor(self, cursor: Landmark) -> None:
+        """Move the cursor and remember its digest as a landmark."""
+        self.put("cursor_seq", cursor.seq)
+        self.put("cursor_digest", cursor.digest)
+        if cursor.seq:
+            self.run("put_landmark", cursor.seq, cursor.digest)
+        points = self.landmarks_all()
+        if len(points) > THIN_LANDMARKS_ABOVE:
+            kept = {point.seq for point in landmarks(points)}
+            self.many("drop_landmark", [(p.seq,) for p in points if p.seq not in kept])
+
+    def landmarks_all(self) -> list[Landmark]:
+        """Every remembered landmark, newest first."""
+        return [Landmark(seq, bytes(digest)) for seq, digest in self.all("landmarks")]
+
+    @property
+    def paging(self) -> Paging | None:
+        """How far an unfinished paging has come."""
+        row = self.one("about", "paging")
+        return None if row is None or not row[0] else msgspec.msgpack.decode(row[0], type=Paging)
+
+    def set_paging(self, paging: Paging | None) -> None:
+        """Note how far paging has come (None: finished)."""
+        self.put("paging", b"" if paging is None else msgspec.msgpack.encode(paging))
+
+    @property
+    def roles(self) -> frozenset[str] | None:
+        """The roles that the server gave last; None before any welcome."""
+        text = self.text("roles")
+        return None if text is None else frozenset(msgspec.json.decode(text, type=list[str]))
+
+    def collection(self, name: str) -> CollectionPolicy:
+        """The rules of a collection; raises UnknownCollection."""
+        return self.policy.collection(name)
+
+
+def check_is_replica(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse a file of another program before anything is written to it."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    if tables and not {"about", "outbox"} <= tables:
+        raise NotAReplica(f"{path} is an SQLite file, but not a crdtsync replica; name another")
+
+
+def prepare(
+    connection: sqlite3.Connection,
+    *,
+    path: str,
+    space: str | None,
+    policy: Policy | None,
+    replica_id: str,
+) -> Policy:
+    """Create or check the file's contents; returns the policy to work under.
+
+    The file keeps the newest policy that it has seen: an older one that is
+    passed in gives way. Raises NotAReplica where the file is something else.
+    """
+    stored = connection.execute(_SQL["about"], ("policy",)).fetchone()
+    known = None if stored is None else Policy.parse(str(stored[0]), source=f"{path} (policy)")
+    if policy is None and known is None:
+        raise NotAReplica(f"{path} is new; pass policy= to create a replica")
+    file = ReplicaFile(connection, known or policy)  # type: ignore[arg-type]
+    if file.text("space") is None:
+        if space is None:
+            raise NotAReplica(f"{path} is new; pass space= to create a replica")
+        file.put("space", space)
+        file.put("replica_id", replica_id)
+    elif space is not None and file.text("space") != space:
+        raise NotAReplica(
+            f"{path} holds the space {file.text('space')!r}, not {space!r}; "
+            "one file holds one space"
+        )
+    if known is None or (policy is not None and policy.version > known.version):
+        assert policy is not None
+        file.put("policy", policy.text)
+        return policy
+    if policy is not None and policy.version == known.version and policy.hash != known.hash:
+        raise NotAReplica(
+            f"{path} knows version {known.version} of the policy with other contents; "
+            "raise `version` in the policy file when it changes"
+        )
+    return known

@@ -1,0 +1,95 @@
+"""One holder per replica file, kept by the operating system.
+
+The lock lives on ``<file>.lock`` and ends with the process, however that ends.
+The file's text names the holder for whoever finds it locked; the text is not
+the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from typing import IO
+
+from crdtsync.database import StorageError
+from crdtsync.replica.errors import ReplicaInUse
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _LOCKED_AT = 1 << 30
+
+    def _try_lock(handle: IO[str]) -> bool:
+        try:
+            os.lseek(handle.fileno(), _LOCKED_AT, os.SEEK_SET)
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(handle: IO[str]) -> bool:
+        try:
+            fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+class FileLock:
+    """The right to write one file. Held from ``acquire`` to ``release``."""
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}.lock"
+        self._of = path
+        self._handle: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take the lock or raise ReplicaInUse with the holder's name."""
+        try:
+            handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held until release
+        except OSError as error:
+            raise StorageError(
+                f"{self._of} cannot be opened for writing ({error.strerror}); check that its "
+                "folder exists and may be written to"
+            ) from error
+        if not _try_lock(handle):
+            handle.seek(0)
+            holder = _holder(handle.read(4096))
+            handle.close()
+            raise ReplicaInUse(
+                f"{self._of} is open in {holder}; close it there, or use the file from one place"
+            )
+        with contextlib.suppress(OSError):
+            handle.seek(0)
+            handle.truncate()
+            json.dump(
+                {"pid": os.getpid(), "host": socket.gethostname(), "program": sys.argv[0]}, handle
+            )
+            handle.flush()
+        self._handle = handle
+
+    def release(self) -> None:
+        """Give the lock back. May be called twice."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                self._handle.seek(0)
+                self._handle.truncate()
+            self._handle.close()
+            self._handle = None
+
+
+def _holder(text: str) -> str:
+    try:
+        about = json.loads(text)
+        pid, host, program = int(about["pid"]), str(about["host"]), str(about["program"])
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+    if pid == os.getpid() and host == socket.gethostname():
+        return f"this same process (pid {pid})"
+    return f"another process (pid {pid} on {host}: {os.path.basename(program) or 'python'})"

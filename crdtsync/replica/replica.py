@@ -1,0 +1,646 @@
+"""The replica: one durable local copy of a space, and the thing that people import."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from crdtsync.database import InlineExecutor, explain
+from crdtsync.documents.conflict import Conflict, moment
+from crdtsync.documents.errors import UsageError
+from crdtsync.documents.ops import Op, check_identifier
+from crdtsync.documents.state import LogEntry, RecordState
+from crdtsync.policy import Policy
+from crdtsync.replica import editing, local, outbox
+from crdtsync.replica.collection import Collection
+from crdtsync.replica.errors import (
+    NeedsAttention,
+    NoSuchOperation,
+    ReplicaClosed,
+    SignedOut,
+    SyncTimeout,
+)
+from crdtsync.replica.file import ReplicaFile
+from crdtsync.replica.history import FieldHistory, field_history
+from crdtsync.replica.lock import FileLock
+from crdtsync.replica.outbox import Counts, Row, Touched
+from crdtsync.replica.queue_view import OutboxItem, full_op, items
+from crdtsync.replica.shown import shown
+from crdtsync.replica.status import Status, SyncState
+from crdtsync.replica.store import MEMORY, ReplicaStore
+from crdtsync.replica.surroundings import System
+from crdtsync.replica.sync import Progress, Surroundings, Sync, Token
+from crdtsync.replica.transport import ConnectionLost, Dial, check_url, dial
+from crdtsync.replica.watching import Watch
+from crdtsync.replica.watching_status import StatusWatch
+
+SEEN = msgspec.msgpack.Decoder(LogEntry)
+
+HISTORY_PAGES = 50
+"""Pages of a record's log that one ``history`` call asks for at most."""
+
+HISTORY_TIMEOUT_S = 5
+SEEN_LIMIT = 10_000
+
+
+class Replica:
+    """A device's copy of a space. Works without a network; syncs when it has one.
+
+    Use it as a context manager::
+
+        async with Replica.open("tablet.db", space="ward-3", policy=policy, user="kim") as replica:
+            await replica.collection("patient").update("p1", name="Kim Minji")
+            replica.connect("ws://127.0.0.1:8000")
+            await replica.synced(timeout=10)
+
+    One file has one holder at a time (ReplicaInUse names it). ``":memory:"``
+    keeps everything in memory and forgets it at the end.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        space: str | None,
+        policy: Policy | None,
+        user: str,
+        device: str,
+        dial: Dial,
+        surroundings: Surroundings,
+    ) -> None:
+        self.path = path
+        self.user = user
+        self._space = space
+        self._policy = policy
+        self._device = device
+        self._dial = dial
+        self._around = surroundings
+        self._store: ReplicaStore | None = None
+        self._lock: FileLock | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._view: ReplicaFile | None = None
+        self._sync: Sync | None = None
+        self._sync_task: asyncio.Task[None] | None = None
+        self._writes: set[asyncio.Task[Any]] = set()
+        self._watchers: dict[str, set[Watch]] = {}
+        self._status_watchers: set[StatusWatch] = set()
+        self._moved = asyncio.Event()
+        self._last_synced_us: int | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        space: str | None = None,
+        policy: Policy | None = None,
+        user: str,
+        device: str | None = None,
+        dial: Dial = dial,
+        surroundings: Surroundings | None = None,
+    ) -> Replica:
+        """A replica to be entered with ``async with`` (nothing is opened before).
+
+        A new file needs ``space`` and ``policy``; an existing one knows them, and
+        works under the newest policy that it has seen. ``user`` is the author of
+        what is written, ``device`` a name for people (the host's name by default).
+        """
+        check_identifier(user, "user")
+        return cls(
+            os.fspath(path),
+            space=space,
+            policy=policy,
+            user=user,
+            device=device if device is not None else socket.gethostname(),
+            dial=dial,
+            surroundings=surroundings or System(),
+        )
+
+    async def __aenter__(self) -> Replica:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Open the file (what ``async with`` does)."""
+        if self._store is not None:
+            return
+        lock = FileLock(self.path) if self.path != MEMORY else None
+        if lock is not None:
+            lock.acquire()
+        try:
+            store = await ReplicaStore.open(
+                self.path,
+                space=self._space,
+                policy=self._policy,
+                replica_id=self._around.new_id(),
+                run=self._around.new_id(),
+            )
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        self._lock, self._store = lock, store
+        self._reader = open_reader(self.path, store)
+        self._view = ReplicaFile(self._reader, store.policy)
+        self._space = self._view.text("space")
+
+    async def close(self) -> None:
+        """Stop syncing, finish the writes that were begun, and close the file."""
+        await self.disconnect()
+        if self._writes:
+            await asyncio.gather(*self._writes, return_exceptions=True)
+        for watchers in self._watchers.values():
+            for watcher in tuple(watchers):
+                watcher.close()
+        for status_watcher in tuple(self._status_watchers):
+            status_watcher.close()
+        store, self._store = self._store, None
+        reader, self._reader, self._view = self._reader, None, None
+        if reader is not None and self.path != MEMORY:
+            reader.close()
+        if store is not None:
+            await store.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    # ── records ─────────────────────────────────────────────────────────────
+
+    @property
+    def space(self) -> str:
+        """The space that this replica is a copy of."""
+        return self._space or ""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force here: the newest that was passed in or came from a server."""
+        return self._open_store().policy
+
+    @property
+    def replica_id(self) -> str:
+        """This file's name among all replicas of the space."""
+        return self._open_view().identity.replica_id
+
+    def collection(self, name: str) -> Collection:
+        """A collection of the policy; raises UnknownCollection."""
+        self.policy.collection(name)
+        return Collection(self, name)
+
+    def conflicts(self) -> list[Conflict]:
+        """Every field of every record that waits for a person."""
+        found: list[Conflict] = []
+        for collection, record_id in self.read_all("conflicted"):
+            record = self.collection(collection)[record_id]
+            found.extend(record.conflicts)
+        return found
+
+    async def history(self, collection: str, record_id: str, name: str) -> FieldHistory:
+        """See ``Record.history``. Asks the server when connected, else tells what is
+        known here with ``complete=False``."""
+        field = self.policy.collection(collection).fields.get(name)
+        if field is None:
+            raise UsageError(f"{collection} has no field {name!r}")
+        local_entries = await self._open_store().look(_seen, collection, record_id)
+        entries: dict[int, LogEntry] = {entry.seq: entry for entry in local_entries}
+        complete = False
+        if self._sync is not None and self._sync.progress.live:
+            with contextlib.suppress(ConnectionLost, TimeoutError):
+                async with asyncio.timeout(HISTORY_TIMEOUT_S):
+                    complete = await self._history_of_server(
+                        self._sync, collection, record_id, entries
+                    )
+        state, _ = self.read_record(collection, record_id)
+        if not complete and not state.seq and state.pending:
+            complete = not entries
+        return field_history(field, entries.values(), state, complete=complete)
+
+    async def _history_of_server(
+        self, sync: Sync, collection: str, record_id: str, entries: dict[int, LogEntry]
+    ) -> bool:
+        before_seq = 0
+        for _ in range(HISTORY_PAGES):
+            page = await sync.ask_history(collection, record_id, before_seq)
+            for entry in page.entries:
+                if isinstance(entry, LogEntry):
+                    entries[entry.seq] = entry
+            if not page.more or not page.entries:
+                return page.complete
+            before_seq = page.entries[-1].seq
+        return False
+
+    # ── sync ────────────────────────────────────────────────────────────────
+
+    def connect(self, url: str, *, token: Token = None) -> None:
+        """Keep this replica in step with a server from now on. Returns at once.
+
+        Reconnects by itself until ``disconnect``. Called again with the same
+        address it tries at once (with the new token, if one is given); with
+        another address it goes there.
+        """
+        check_url(url)
+        store = self._open_store()
+        if self._sync is not None and self._sync.url == url:
+            if token is not None:
+                self._sync.token = token
+            self._sync.try_now()
+            return
+        previous = self._sync_task
+        sync = Sync(
+            store,
+            self._around,
+            self._dial,
+            user=self.user,
+            device=self._device,
+            url=url,
+            token=token,
+            changed=self._changed,
+            told=self._moved_on,
+        )
+        self._sync = sync
+        self._sync_task = asyncio.create_task(_after(previous, sync.run), name="crdtsync sync")
+        self._sync_task.add_done_callback(self._sync_ended)
+        self._moved_on()
+
+    async def disconnect(self) -> None:
+        """Stop syncing. The queue stays as it is."""
+        task, self._sync_task = self._sync_task, None
+        self._sync = None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._moved_on()
+
+    async def sync_once(self, url: str, *, token: Token = None, timeout: float = 60) -> Status:
+        """Connect, wait until everything is in step, disconnect."""
+        self.connect(url, token=token)
+        try:
+            await self.synced(timeout=timeout)
+            return self.status
+        finally:
+            await self.disconnect()
+
+    async def synced(self, *, timeout: float | None = None) -> None:
+        """Wait until the outbox is empty and all that the server had when asked is here.
+
+        Raises NeedsAttention and SignedOut at once when only a person can go on,
+        SyncTimeout after ``timeout`` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not await self._in_step():
+                    pass
+        except TimeoutError:
+            status = self.status
+            raise SyncTimeout(
+                f"not in step after {timeout} s: {status.message()} ({status.waiting} waiting"
+                f"{', ' + status.problem if status.problem else ''})",
+                status,
+            ) from None
+
+    async def _in_step(self) -> bool:
+        moved = self._moved
+        self._raise_what_needs_a_person()
+        if self._sync is None or not self._sync.progress.live:
+            await moved.wait()
+            return False
+        try:
+            reply = await self._sync.ask_head()
+        except ConnectionLost:
+            return False
+        while True:
+            moved = self._moved
+            self._raise_what_needs_a_person()
+            view = self._open_view()
+            if view.cursor.seq >= reply.head.seq and outbox.counts(view, self.user).total == 0:
+                self._last_synced_us = self._around.now_us()
+                self._moved_on()
+                return True
+            await moved.wait()
+            if self._sync is None or not self._sync.progress.live:
+                return False
+
+    def _raise_what_needs_a_person(self) -> None:
+        status = self.status
+        if status.state is SyncState.NEEDS_ATTENTION:
+            raise NeedsAttention(self._attention_words(status), status)
+        if status.state is SyncState.SIGNED_OUT:
+            raise SignedOut(status.message(), status)
+        if status.signed_out_ops and status.signed_out_ops == status.waiting:
+            raise SignedOut(
+                f"{status.signed_out_ops} changes of another user wait for that user's sign-in",
+                status,
+            )
+
+    def _attention_words(self, status: Status) -> str:
+        refused = [item for item in self.outbox if item.needs_person]
+        details = "; ".join(
+            f"{item.collection}/{item.record_id}: {item.last_error}" for item in refused[:3]
+        )
+        return f"{status.message()} {details}".strip()
+
+    @property
+    def status(self) -> Status:
+        """How sync stands now."""
+        view = self._open_view()
+        counts = outbox.counts(view, self.user)
+        progress = self._sync.progress if self._sync is not None else Progress()
+        next_us = progress.next_attempt_us or counts.next_retry_us
+        return Status(
+            state=self._state(counts, progress),
+            pending=counts.pending,
+            sending=counts.sending,
+            failed=counts.retrying + counts.refused,
+            needs_person=counts.refused,
+            conflicts=len(view.all("conflicted")),
+            signed_out_ops=counts.other_authors,
+            last_synced=None if self._last_synced_us is None else moment(self._last_synced_us),
+            next_retry=None if next_us is None else moment(next_us),
+            oldest_pending=(
+                None if counts.oldest_created_us is None else moment(counts.oldest_created_us)
+            ),
+            first_sync_done=progress.first_sync_done,
+            first_sync_total=progress.first_sync_total,
+            clock_skew_s=progress.clock_skew_us / 1_000_000,
+            problem=progress.problem,
+            now=moment(self._around.now_us()),
+        )
+
+    def _state(self, counts: Counts, progress: Progress) -> SyncState:
+        if counts.refused or (progress.stopped is not None and not progress.signed_out):
+            return SyncState.NEEDS_ATTENTION
+        if progress.signed_out:
+            return SyncState.SIGNED_OUT
+        if progress.live:
+            return SyncState.SYNCING if counts.total else SyncState.SYNCED
+        if not progress.wanted:
+            return SyncState.OFFLINE
+        return SyncState.CONNECTING if progress.connecting else SyncState.OFFLINE
+
+    def watch_status(self) -> StatusWatch:
+        """A context manager that yields the newest Status whenever it changes."""
+        return StatusWatch(self._status_watchers, lambda: self.status)
+
+    # ── the queue ───────────────────────────────────────────────────────────
+
+    @property
+    def outbox(self) -> list[OutboxItem]:
+        """Every local change that the server's log has not brought back, in order."""
+        return items(outbox.rows(self._open_view()))
+
+    async def retry(self, op_id: str | None = None) -> None:
+        """Try again now: one failed change, or all of them."""
+        if op_id is not None:
+            await self._open_store().look(_row, op_id)
+        self._changed(await self._open_store().change(outbox.retry, op_id))
+        if self._sync is not None:
+            self._sync.try_now()
+            self._sync.outbox_changed()
+
+    async def edit(
+        self,
+        op_id: str,
+        fields: dict[str, object] | None = None,
+        *,
+        leave_out: Sequence[str] = (),
+    ) -> bool:
+        """Change a queued op: it becomes a new op in the same place.
+
+        Fields that are not named stay as they were; ``leave_out`` drops some. False
+        means that the server may have the op already: the edit waits, visibly,
+        until the server has said so.
+        """
+        return await self._replace(
+            op_id, lambda file, row: editing.edited_op(file, row, fields or {}, leave_out, self)
+        )
+
+    async def discard(self, op_id: str) -> bool:
+        """Take a queued op back. False means that it waits as for ``edit``."""
+        return await self._replace(op_id, lambda file, row: None)
+
+    async def _replace(self, op_id: str, make: Callable[[ReplicaFile, Row], Op | None]) -> bool:
+        now_us = self._around.now_us()
+
+        def job(file: ReplicaFile) -> tuple[bool, Touched]:
+            row = _row(file, op_id)
+            if row.state == "acknowledged":
+                raise UsageError(f"the server has {op_id} already; write a new change instead")
+            done = outbox.replace(file, row, make(file, row), now_us)
+            return done, {(row.collection, row.record)}
+
+        done, touched = await self._open_store().change(job)
+        self._changed(touched)
+        if self._sync is not None:
+            self._sync.outbox_changed()
+        return done
+
+    async def export_outbox(self, path: str | os.PathLike[str]) -> int:
+        """Write the queue to a JSON-lines file; how many ops it holds."""
+        rows = outbox.rows(self._open_view())
+        lines = [
+            json.dumps({**item.to_json(), "op": full_op(row)}, ensure_ascii=False) + "\n"
+            for item, row in zip(items(rows), rows, strict=True)
+        ]
+        target = os.fspath(path)
+
+        def save() -> None:
+            with open(f"{target}.part", "w", encoding="utf-8") as handle:
+                handle.writelines(lines)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(f"{target}.part", target)
+
+        await asyncio.to_thread(save)
+        return len(lines)
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What people must be told once: e.g. what a restored server lost."""
+        return [
+            {"n": n, "at": moment(at_us), "kind": kind, "detail": detail}
+            for n, at_us, kind, detail in self.read_all("notices")
+        ]
+
+    # ── for collections ─────────────────────────────────────────────────────
+
+    def now_us(self) -> int:
+        """The wall clock of this replica's surroundings."""
+        return self._around.now_us()
+
+    def new_id(self) -> str:
+        """A new UUID v4 of this replica's surroundings."""
+        return self._around.new_id()
+
+    async def write_all(self, writes: Sequence[local.Write]) -> list[Op | None]:
+        """Queue several writes in one commit: all of them or none."""
+        task = asyncio.create_task(self._commit(writes))
+        self._writes.add(task)
+        task.add_done_callback(self._written)
+        # Shielded: a cancelled caller leaves a write that is wholly there (invariant 1).
+        return await asyncio.shield(task)
+
+    async def _commit(self, writes: Sequence[local.Write]) -> list[Op | None]:
+        def job(file: ReplicaFile) -> list[Op | None]:
+            return [local.write(file, wanted) for wanted in writes]
+
+        ops = await self._open_store().change(job)
+        self._changed({(wanted.collection, wanted.record) for wanted in writes})
+        if self._sync is not None:
+            self._sync.outbox_changed()
+        return ops
+
+    def _written(self, task: asyncio.Task[Any]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller has it, unless the caller was cancelled
+
+    def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:
+        """The shown record and its sync state, from one consistent read."""
+        view = self._open_view()
+        with _reading(view.connection):
+            state = shown(view, collection, record_id)
+            states = view.all("sync_states", collection, record_id)
+        return state, _sync_state(states)
+
+    def read_all(self, name: str, *values: Any) -> list[Any]:
+        """Run a named query on the reading connection."""
+        return self._open_view().all(name, *values)
+
+    def read_one(self, name: str, *values: Any) -> Any:
+        """Run a named query on the reading connection; its first row."""
+        return self._open_view().one(name, *values)
+
+    async def read_elsewhere(self, text: str, values: Sequence[Any]) -> list[Any]:
+        """Run a long query without holding up the event loop."""
+        return await self._open_store().look(
+            lambda file: file.connection.execute(text, values).fetchall()
+        )
+
+    def watchers(self, collection: str) -> set[Watch]:
+        """Who watches a collection."""
+        return self._watchers.setdefault(collection, set())
+
+    # ── inside ──────────────────────────────────────────────────────────────
+
+    def _open_store(self) -> ReplicaStore:
+        if self._store is None:
+            raise ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
+        return self._store
+
+    def _open_view(self) -> ReplicaFile:
+        if self._view is None:
+            raise ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
+        self._view.policy = self._open_store().policy
+        return self._view
+
+    def _changed(self, touched: Touched | None) -> None:
+        for collection, watchers in self._watchers.items():
+            if touched:
+                ids = [record for name, record in touched if name == collection]
+                if ids:
+                    for watcher in tuple(watchers):
+                        watcher.tell(ids)
+        self._moved_on()
+
+    def _moved_on(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+        for watcher in tuple(self._status_watchers):
+            watcher.tell()
+
+    def _sync_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._sync is None or task is not self._sync_task:
+            return
+        error = task.exception()
+        if error is not None:
+            self._sync.progress.problem = f"sync stopped: {error!r}"
+            self._sync.progress.live = False
+            self._moved_on()
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler(
+                {"message": "crdtsync: a fault of its own stopped sync", "exception": error}
+            )
+
+
+async def _after(previous: asyncio.Task[None] | None, run: Callable[[], Awaitable[None]]) -> None:
+    if previous is not None:
+        previous.cancel()
+        await asyncio.gather(previous, return_exceptions=True)
+    await run()
+
+
+def open_reader(path: str, store: ReplicaStore) -> sqlite3.Connection:
+    """A connection for reading beside the store's own."""
+    if path == MEMORY:
+        executor = store.executor
+        assert isinstance(executor, InlineExecutor)
+        return executor.connection
+    try:
+        connection = sqlite3.connect(
+            f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None
+        )
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA busy_timeout = 5000")
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    return connection
+
+
+class _reading:  # noqa: N801 - reads as a statement: `with _reading(connection):`
+    """One snapshot for several queries (inside a write job of `:memory:` it is a no-op)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._began = False
+
+    def __enter__(self) -> None:
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN")
+            self._began = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._began:
+            self._connection.execute("COMMIT")
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _sync_state(states: Sequence[tuple[str, int]]) -> str:
+    if not states:
+        return "synced"
+    if any(state == "failed" for state, _ in states):
+        return "failed"
+    return "sending" if any(s in ("sending", "acknowledged") for s, _ in states) else "pending"
+
+
+def _row(file: ReplicaFile, op_id: str) -> Row:
+    row = outbox.row_of(file, op_id)
+    if row is None:
+        raise NoSuchOperation(
+            f"{op_id} is not in the outbox: it was synced, discarded, or never written here"
+        )
+    return row
+
+
+def _seen(file: ReplicaFile, collection: str, record_id: str) -> list[LogEntry]:
+    return [
+        SEEN.decode(data)
+        for (data,) in file.all("seen_of_record", collection, record_id, SEEN_LIMIT)
+    ]

@@ -1,0 +1,168 @@
+-- name: about
+SELECT value FROM about WHERE key = ?;
+-- name: set_about
+INSERT INTO about (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: record
+SELECT state, pending FROM records WHERE collection = ? AND id = ?;
+-- name: record_state
+SELECT state FROM records WHERE collection = ? AND id = ?;
+-- name: put_record
+INSERT INTO records (collection, id, state, view, deleted, conflicts, pending, stale)
+VALUES (?, ?, ?, ?, ?, ?, ?, 0)
+ON CONFLICT (collection, id) DO UPDATE SET
+    state = excluded.state, view = excluded.view, deleted = excluded.deleted,
+    conflicts = excluded.conflicts, pending = excluded.pending, stale = 0;
+-- name: put_shown
+INSERT INTO records (collection, id, state, view, deleted, conflicts, pending)
+VALUES (?, ?, NULL, ?, ?, ?, ?)
+ON CONFLICT (collection, id) DO UPDATE SET
+    view = excluded.view, deleted = excluded.deleted,
+    conflicts = excluded.conflicts, pending = excluded.pending;
+-- name: drop_record
+DELETE FROM records WHERE collection = ? AND id = ?;
+-- name: record_ids
+SELECT id FROM records WHERE collection = ? AND deleted = 0 AND view <> '' ORDER BY id;
+-- name: record_count
+SELECT count(*) FROM records WHERE collection = ? AND deleted = 0 AND view <> '';
+-- name: all_records
+SELECT collection, id, state FROM records ORDER BY collection, id;
+-- name: conflicted
+SELECT collection, id FROM records WHERE conflicts > 0 AND deleted = 0 ORDER BY collection, id;
+-- name: mark_stale
+UPDATE records SET stale = 1 WHERE state IS NOT NULL;
+-- name: stale_records
+SELECT collection, id FROM records WHERE stale = 1;
+-- name: keep_lost
+INSERT INTO lost (collection, id, at_us, state, view)
+SELECT collection, id, ?, state, view FROM records WHERE stale = 1 AND state IS NOT NULL;
+
+-- name: overlay
+SELECT op FROM outbox
+WHERE collection = ? AND record = ? AND NOT (state = 'failed' AND retry_at_us IS NULL)
+ORDER BY position;
+-- name: put_op
+INSERT INTO outbox (op_id, position, collection, record, user, op, state, created_us, ever_sent)
+VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?);
+-- name: last_position
+SELECT coalesce(max(position), 0) FROM outbox;
+-- name: first_position
+SELECT coalesce(min(position), 0) FROM outbox;
+-- name: outbox
+SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
+    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
+FROM outbox ORDER BY position;
+-- name: outbox_op
+SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
+    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
+FROM outbox WHERE op_id = ?;
+-- name: outbox_of_record
+SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
+    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
+FROM outbox WHERE collection = ? AND record = ? ORDER BY position;
+-- name: outbox_counts
+SELECT state, retry_at_us IS NULL, user, count(*), min(created_us), min(retry_at_us),
+    count(cancelling)
+FROM outbox GROUP BY state, retry_at_us IS NULL, user;
+-- name: sendable
+SELECT o.op_id, o.op, o.created_us, o.attempts, (
+    SELECT p.op_id FROM outbox p
+    WHERE p.collection = o.collection AND p.record = o.record AND p.user = o.user
+        AND p.position < o.position AND p.state <> 'acknowledged'
+    ORDER BY p.position DESC LIMIT 1
+) AS after
+FROM outbox o
+WHERE (o.state = 'pending' OR (o.state = 'failed' AND o.retry_at_us <= :now_us))
+    AND o.user = :user AND o.cancelling IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM outbox b
+        WHERE b.collection = o.collection AND b.record = o.record AND b.user = o.user
+            AND b.position < o.position
+            AND (b.cancelling IS NOT NULL OR (b.state = 'failed'
+                AND (b.retry_at_us IS NULL OR b.retry_at_us > :now_us)))
+    )
+ORDER BY o.position LIMIT :room;
+-- name: mark_sending
+UPDATE outbox SET state = 'sending', attempts = attempts + 1, ever_sent = 1, unanswered = 1,
+    request_id = ?, retry_at_us = NULL, code = NULL, field = NULL, words = NULL, params = NULL
+WHERE op_id = ?;
+-- name: sending_is_pending
+UPDATE outbox SET state = 'pending' WHERE state = 'sending';
+-- name: acknowledge
+UPDATE outbox SET state = 'acknowledged', unanswered = 0, seq = ?, received_us = ?,
+    retry_at_us = NULL, code = NULL, field = NULL, words = NULL, params = NULL, cancelling = NULL
+WHERE op_id = ?;
+-- name: held
+UPDATE outbox SET state = 'pending', unanswered = 0, attempts = max(attempts - 1, 0)
+WHERE op_id = ? AND state = 'sending';
+-- name: refuse
+UPDATE outbox SET state = 'failed', unanswered = 0, retry_at_us = NULL,
+    code = ?, field = ?, words = ?, params = ?
+WHERE op_id = ?;
+-- name: fail_for_now
+UPDATE outbox SET state = 'failed', unanswered = 0, retry_at_us = ?, code = ?, words = ?
+WHERE op_id = ?;
+-- name: retry
+UPDATE outbox SET state = 'pending', retry_at_us = NULL
+WHERE state = 'failed' AND (:op_id IS NULL OR op_id = :op_id);
+-- name: set_cancelling
+UPDATE outbox SET cancelling = ? WHERE op_id = ?;
+-- name: not_sent_after_all
+UPDATE outbox SET unanswered = 0, state = CASE state WHEN 'sending' THEN 'pending' ELSE state END
+WHERE op_id = ?;
+-- name: set_op
+UPDATE outbox SET op = ? WHERE op_id = ?;
+-- name: drop_op
+DELETE FROM outbox WHERE op_id = ?;
+-- name: covered
+SELECT op_id, op, created_us, seq, collection, record FROM outbox
+WHERE state = 'acknowledged' AND seq <= ?;
+-- name: covered_by_snapshot
+SELECT op_id, op, created_us, seq FROM outbox
+WHERE state = 'acknowledged' AND seq <= ? AND collection = ? AND record = ?;
+-- name: unanswered
+SELECT op_id FROM outbox WHERE ever_sent = 1 AND state <> 'acknowledged' ORDER BY position;
+-- name: cancelling
+SELECT op_id FROM outbox WHERE cancelling IS NOT NULL ORDER BY position;
+-- name: next_retry
+SELECT min(retry_at_us) FROM outbox WHERE state = 'failed';
+-- name: records_of_outbox
+SELECT DISTINCT collection, record FROM outbox;
+-- name: sync_states
+SELECT state, retry_at_us IS NULL FROM outbox WHERE collection = ? AND record = ?;
+
+-- name: accept
+INSERT OR REPLACE INTO accepted (op_id, seq, op, created_us, accepted_us) VALUES (?, ?, ?, ?, ?);
+-- name: accepted_op
+SELECT op FROM accepted WHERE op_id = ?;
+-- name: accepted_after
+SELECT op_id, op, created_us FROM accepted WHERE seq > ? ORDER BY seq DESC;
+-- name: drop_accepted
+DELETE FROM accepted WHERE op_id = ?;
+-- name: forget_accepted
+DELETE FROM accepted WHERE accepted_us < ?;
+
+-- name: see
+INSERT OR REPLACE INTO seen (seq, collection, record, entry) VALUES (?, ?, ?, ?);
+-- name: seen_of_record
+SELECT entry FROM seen WHERE collection = ? AND record = ? ORDER BY seq DESC LIMIT ?;
+-- name: forget_seen
+DELETE FROM seen WHERE seq <= ?;
+-- name: forget_all_seen
+DELETE FROM seen WHERE seq > ?;
+
+-- name: put_landmark
+INSERT OR REPLACE INTO landmarks (seq, digest) VALUES (?, ?);
+-- name: landmarks
+SELECT seq, digest FROM landmarks ORDER BY seq DESC;
+-- name: drop_landmark
+DELETE FROM landmarks WHERE seq = ?;
+-- name: drop_landmarks_above
+DELETE FROM landmarks WHERE seq > ?;
+
+-- name: put_notice
+INSERT INTO notices (at_us, kind, detail) VALUES (?, ?, ?);
+-- name: notices
+SELECT n, at_us, kind, detail FROM notices ORDER BY n;
+-- name: drop_notice
+DELETE FROM notices WHERE n <= ?;

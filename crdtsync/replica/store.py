@@ -1,0 +1,135 @@
+"""The replica's store: jobs over its file, each one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from crdtsync.database import (
+    Executor,
+    InlineExecutor,
+    ThreadExecutor,
+    connect_durable,
+    explain,
+    migrate,
+    transaction,
+)
+from crdtsync.policy import Policy
+from crdtsync.replica.errors import ReplicaClosed
+from crdtsync.replica.file import SCHEMA_PACKAGE, ReplicaFile, check_is_replica, prepare
+from crdtsync.replica.shown import rebuild_views
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MEMORY = ":memory:"
+
+
+class ReplicaStore:
+    """Runs functions of (file, …) inside transactions on the file's executor.
+
+    What ``change`` returned from is durable. Cancelled or failed, a job is there
+    wholly or not at all. Disk faults arrive as StorageError in plain words.
+    """
+
+    def __init__(self, executor: Executor, file: ReplicaFile, path: str) -> None:
+        self._executor: Executor | None = executor
+        self._file = file
+        self._path = path
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._file.policy
+
+    @property
+    def executor(self) -> Executor | None:
+        """Where the jobs run; None once closed."""
+        return self._executor
+
+    @classmethod
+    async def open(
+        cls, path: str, *, space: str | None, policy: Policy | None, replica_id: str, run: str
+    ) -> ReplicaStore:
+        """Open or create the file and note the new run."""
+
+        def begin(connection: sqlite3.Connection) -> ReplicaFile:
+            check_is_replica(connection, path)
+            migrate(connection, SCHEMA_PACKAGE, what=path)
+            with transaction(connection):
+                chosen = prepare_inside(connection)
+                file = ReplicaFile(connection, chosen)
+                file.begin_run(run)
+                file.run("sending_is_pending")
+                if file.text("views_for") != chosen.hash:
+                    rebuild_views(file)
+                    file.put("views_for", chosen.hash)
+            return file
+
+        def prepare_inside(connection: sqlite3.Connection) -> Policy:
+            return prepare(connection, path=path, space=space, policy=policy, replica_id=replica_id)
+
+        executor: Executor | None = None
+        try:
+            if path == MEMORY:
+                executor = InlineExecutor(connect_durable(MEMORY))
+            else:
+                executor = await ThreadExecutor.open(lambda: connect_durable(path))
+            file = await executor.run(begin)
+        except sqlite3.Error as error:
+            if executor is not None:
+                await executor.close()
+            raise explain(error, path) from error
+        except BaseException:
+            if executor is not None:
+                await executor.close()
+            raise
+        return cls(executor, file, path)
+
+    async def change(
+        self, job: Callable[Concatenate[ReplicaFile, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a job that writes. Durable when it returns."""
+
+        def whole(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return job(self._file, *args, **kwargs)
+
+        return await self._run(whole)
+
+    async def look(
+        self, job: Callable[Concatenate[ReplicaFile, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a job that only reads."""
+        return await self._run(lambda _: job(self._file, *args, **kwargs))
+
+    async def adopt(self, policy: Policy) -> None:
+        """Work under a newer policy from now on, durably, before anything made under it."""
+
+        def job(file: ReplicaFile) -> None:
+            before = file.policy
+            file.put("policy", policy.text)
+            file.policy = policy
+            try:
+                rebuild_views(file)
+                file.put("views_for", policy.hash)
+            except BaseException:
+                file.policy = before
+                raise
+
+        await self.change(job)
+
+    async def close(self) -> None:
+        """Finish what was begun and close the file."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await executor.close()
+
+    async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        if self._executor is None:
+            raise ReplicaClosed(f"{self._path} is closed; open the replica with `async with`")
+        try:
+            return await self._executor.run(job)
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error

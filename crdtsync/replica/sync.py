@@ -1,0 +1,512 @@
+"""The sync shell: one task that keeps a connection and moves data through it.
+
+All decisions are the session's (protocol/client_session.py) and the store's;
+this module performs their actions in order. There is one place that sends and
+one timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from crdtsync.database import StorageError
+from crdtsync.policy import Policy, PolicyError
+from crdtsync.protocol.backoff import retry_delay_ms
+from crdtsync.protocol.client_session import (
+    Answered,
+    ClientSession,
+    Close,
+    Greet,
+    Phase,
+    Send,
+    StoreAnswers,
+    StoreEntries,
+    StorePage,
+    StoreReceipts,
+    WantOps,
+    WentLive,
+    landmarks,
+)
+from crdtsync.protocol.close_codes import NORMAL
+from crdtsync.protocol.codec import decode_server, encode
+from crdtsync.protocol.errors import ProtocolError
+from crdtsync.protocol.messages import (
+    PROTOCOL_VERSION,
+    AcknowledgedDigest,
+    Head,
+    Hello,
+    History,
+    Paging,
+    PushedOp,
+    Welcome,
+)
+from crdtsync.replica import applying, outbox
+from crdtsync.replica.file import ReplicaFile
+from crdtsync.replica.outbox import Counts, Touched
+from crdtsync.replica.store import ReplicaStore
+from crdtsync.replica.transport import ConnectionLost, Dial, Transport
+from crdtsync.version import __version__
+
+STEADY_AFTER_US = 5_000_000
+"""A connection that lasted this long was a success; shorter ones count as failures,
+so a server that accepts and then closes is not hammered."""
+
+ENTRIES_PER_JOB = 2_000
+"""Log entries that one transaction applies at most."""
+
+INBOX_FRAMES = 16
+
+SIGN_IN_CODES = frozenset({"unauthorized", "signed_out", "token_expired"})
+
+Token = str | Callable[[], str | Awaitable[str]] | None
+
+
+class Surroundings(Protocol):
+    """What the shell takes from outside: time and randomness."""
+
+    def now_us(self) -> int:
+        """The wall clock, microseconds since 1970."""
+        ...
+
+    def draw(self) -> float:
+        """A random number in [0, 1)."""
+        ...
+
+    def new_id(self) -> str:
+        """A new UUID v4."""
+        ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """How the connection stands; the replica makes its status from it."""
+
+    wanted: bool = False
+    connecting: bool = False
+    live: bool = False
+    signed_out: bool = False
+    stopped: Close | None = None
+    problem: str | None = None
+    next_attempt_us: int | None = None
+    clock_skew_us: int = 0
+    first_sync_done: int = 0
+    first_sync_total: int | None = None
+    last_synced_us: int | None = None
+    head_known: int = 0
+
+
+@dataclass(slots=True)
+class _Question:
+    """A request that somebody waits for."""
+
+    kind: str
+    collection: str = ""
+    record: str = ""
+    before_seq: int = 0
+    answer: asyncio.Future[Head | History] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Sync:
+    """Keeps one replica in step with one server until it is stopped."""
+
+    def __init__(
+        self,
+        store: ReplicaStore,
+        surroundings: Surroundings,
+        dial: Dial,
+        *,
+        user: str,
+        device: str,
+        url: str,
+        token: Token,
+        changed: Callable[[Touched | None], None],
+        told: Callable[[], None],
+    ) -> None:
+        self.progress = Progress(wanted=True, connecting=True)
+        self.url = url
+        self.token = token
+        self._store = store
+        self._around = surroundings
+        self._dial = dial
+        self._user = user
+        self._device = device
+        self._changed = changed
+        self._told = told
+        self._session: ClientSession | None = None
+        self._wake = asyncio.Event()
+        self._again = asyncio.Event()
+        self._questions: deque[_Question] = deque()
+        self._asked: dict[int, _Question] = {}
+        self._next_retry_us: int | None = None
+
+    # ── from outside ────────────────────────────────────────────────────────
+
+    def outbox_changed(self) -> None:
+        """A local write was queued, or a person did something to the queue."""
+        if self._session is not None:
+            self._session.outbox_changed()
+        self._wake.set()
+
+    def try_now(self) -> None:
+        """Do not wait for the next attempt."""
+        self.progress.stopped = None
+        self.progress.signed_out = False
+        self._again.set()
+        self._wake.set()
+
+    async def ask_head(self) -> Head:
+        """The head of the server's log; ConnectionLost when the connection ends first."""
+        reply = await self._ask(_Question("head"))
+        assert isinstance(reply, Head)
+        return reply
+
+    async def ask_history(self, collection: str, record: str, before_seq: int) -> History:
+        """A page of a record's log entries; ConnectionLost when the connection ends first."""
+        reply = await self._ask(_Question("history", collection, record, before_seq))
+        assert isinstance(reply, History)
+        return reply
+
+    async def _ask(self, question: _Question) -> Head | History:
+        if not self.progress.live:
+            raise ConnectionLost("there is no connection to the server")
+        self._questions.append(question)
+        self._wake.set()
+        return await question.answer
+
+    # ── the life of the task ────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Connect, converse, wait, again; until cancelled."""
+        failures = 0
+        while True:
+            self._again.clear()
+            self._tell(connecting=True, next_attempt_us=None)
+            started_us = self._around.now_us()
+            close = await self._one_connection()
+            steady = self._around.now_us() - started_us >= STEADY_AFTER_US
+            failures = 1 if steady else failures + 1
+            self._tell(connecting=False, live=False, problem=close.words)
+            if close.reason == "replica_copied":
+                await self._store.change(_become_another, self._around.new_id, self._user)
+                failures = 0
+                continue
+            if not close.retry:
+                self.progress.signed_out = close.reason in SIGN_IN_CODES
+                self._tell(stopped=close)
+                await self._again.wait()
+                failures = 0
+                continue
+            delay_ms = retry_delay_ms(failures, self._around.draw(), close.retry_after_ms)
+            self._tell(next_attempt_us=self._around.now_us() + delay_ms * 1_000)
+            try:
+                async with asyncio.timeout(delay_ms / 1_000):
+                    await self._again.wait()
+            except TimeoutError:
+                pass
+
+    async def _one_connection(self) -> Close:
+        try:
+            token = await self._token()
+            transport = await self._dial(self.url)
+        except ConnectionLost as error:
+            return Close(1006, "unreachable", str(error), retry=True)
+        try:
+            return await self._converse(transport, token)
+        except ConnectionLost as error:
+            return Close(1006, "lost", str(error), retry=True)
+        except StorageError as error:
+            return Close(1011, "storage", str(error), retry=True)
+        finally:
+            self._session = None
+            self.progress.live = False
+            self._drop_questions()
+            # Shielded: being cancelled here must not leave ops marked as on their way.
+            await asyncio.shield(self._end(transport))
+
+    async def _end(self, transport: Transport) -> None:
+        try:
+            await self._store.change(outbox.connection_lost)
+        except StorageError as error:
+            self.progress.problem = str(error)
+        await transport.close(NORMAL, "")
+        self._changed(None)
+
+    async def _token(self) -> str | None:
+        if self.token is None or isinstance(self.token, str):
+            return self.token
+        given = self.token()
+        return given if isinstance(given, str) else await given
+
+    async def _converse(self, transport: Transport, token: str | None) -> Close:
+        now_us = self._around.now_us()
+        hello = await self._store.look(
+            _hello, user=self._user, token=token, device=self._device, now_us=now_us
+        )
+        session = self._session = ClientSession(hello, now_us)
+        inbox: asyncio.Queue[bytes | str | ConnectionLost] = asyncio.Queue(INBOX_FRAMES)
+        reader = asyncio.create_task(self._read(transport, inbox))
+        try:
+            while True:
+                close = await self._perform(session, transport)
+                if close is not None:
+                    return close
+                if inbox.empty():
+                    await self._wait(session)
+                self._wake.clear()
+                now_us = self._around.now_us()
+                while not inbox.empty():
+                    frame = inbox.get_nowait()
+                    if isinstance(frame, ConnectionLost):
+                        close = await self._perform(session, transport, sending=False)
+                        if close is not None:
+                            return close
+                        raise frame
+                    try:
+                        session.received(decode_server(frame), now_us)
+                    except ProtocolError as error:
+                        session.fail(str(error))
+                self._ask_all(session, now_us)
+                if self._next_retry_us is not None and now_us >= self._next_retry_us:
+                    self._next_retry_us = None
+                    session.outbox_changed()
+                session.tick(now_us)
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _read(
+        self, transport: Transport, inbox: asyncio.Queue[bytes | str | ConnectionLost]
+    ) -> None:
+        try:
+            while True:
+                frame = await transport.receive()
+                await inbox.put(frame)
+                self._wake.set()
+        except ConnectionLost as error:
+            await inbox.put(error)
+            self._wake.set()
+
+    async def _wait(self, session: ClientSession) -> None:
+        """The one timer: the session's deadline or the next retry."""
+        until_us = session.deadline_us
+        if self._next_retry_us is not None:
+            until_us = min(until_us, self._next_retry_us)
+        delay_s = max(until_us - self._around.now_us(), 0) / 1_000_000
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    # ── performing the session's actions ────────────────────────────────────
+
+    async def _perform(
+        self, session: ClientSession, transport: Transport, *, sending: bool = True
+    ) -> Close | None:
+        while (action := session.take()) is not None:
+            match action:
+                case Send(message):
+                    if sending:
+                        await transport.send(encode(message))
+                case Close():
+                    return action
+                case Greet(welcome, round_trip_us):
+                    await self._greet(session, welcome, round_trip_us)
+                case StoreReceipts(asked, receipts):
+                    now_us = self._around.now_us()
+                    touched = await self._store.change(
+                        outbox.store_receipts, asked, receipts, now_us
+                    )
+                    self._changed(touched)
+                case StorePage():
+                    await self._store_page(session, action)
+                case StoreEntries():
+                    await self._store_entries(session, action)
+                case StoreAnswers(_, answers):
+                    now_us, draw = self._around.now_us(), self._around.draw()
+                    touched = await self._store.change(
+                        outbox.store_answers, answers, now_us=now_us, draw=draw
+                    )
+                    counts = await self._store.look(outbox.counts, self._user)
+                    self._next_retry_us = counts.next_retry_us
+                    self._changed(touched)
+                case WantOps(room):
+                    if sending:
+                        await self._push(session, room)
+                case WentLive():
+                    await self._went_live(session)
+                case Answered(request, reply):
+                    question = self._asked.pop(request, None)
+                    if question is not None and not question.answer.done():
+                        question.answer.set_result(reply)
+        return None
+
+    async def _greet(self, session: ClientSession, welcome: Welcome, round_trip_us: int) -> None:
+        if welcome.policy is not None:
+            try:
+                policy = Policy.parse(welcome.policy, source="the server's policy")
+                await self._store.adopt(policy)
+            except PolicyError as error:
+                session.fail(
+                    f"this version of crdtsync cannot read the server's policy; update it ({error})"
+                )
+                return
+        now_us = self._around.now_us()
+        self.progress.clock_skew_us = now_us - round_trip_us // 2 - welcome.server_us
+        ask, paging, cursor, touched = await self._store.change(_greet, welcome, now_us)
+        if paging is not None:
+            self._tell(first_sync_done=0, first_sync_total=0)
+        self._changed(touched)
+        session.greeted(ask=ask, paging=paging, cursor=cursor, now_us=now_us)
+
+    async def _store_page(self, session: ClientSession, page: StorePage) -> None:
+        now_us = self._around.now_us()
+        touched = await self._store.change(
+            applying.install_page, page.rows, page.paging, page.head, now_us
+        )
+        done = self.progress.first_sync_done + len(page.rows)
+        total = None if page.paging is None else done + page.remaining
+        self._tell(first_sync_done=done, first_sync_total=total)
+        self._changed(touched)
+        session.page_stored(now_us)
+
+    async def _store_entries(self, session: ClientSession, first: StoreEntries) -> None:
+        now_us = self._around.now_us()
+        for start in range(0, len(first.entries), ENTRIES_PER_JOB):
+            part = first.entries[start : start + ENTRIES_PER_JOB]
+            touched = await self._store.change(applying.apply_entries, part, now_us)
+            self._changed(touched)
+        counts: Counts = await self._store.look(outbox.counts, self._user)
+        session.applied(first.entries[-1].seq, counts.summary(now_us), now_us)
+
+    async def _push(self, session: ClientSession, room: int) -> None:
+        now_us = self._around.now_us()
+        request_id = self._around.new_id()
+        ops, waiting = await self._store.change(
+            _take_ops,
+            user=self._user,
+            room=room,
+            request_id=request_id,
+            now_us=now_us,
+            max_bytes=session.limits.frame_bytes * 3 // 4,
+        )
+        if waiting:
+            session.ask_receipts(waiting, now_us)
+        if ops:
+            session.push(request_id, ops, now_us)
+            self._changed({(pushed.op.collection, pushed.op.record) for pushed in ops})
+        else:
+            session.wanted()
+
+    async def _went_live(self, session: ClientSession) -> None:
+        digest = await self._store.change(_acknowledged_digest)
+        if digest is not None:
+            session.report(digest, self._around.now_us())
+        self._tell(live=True, connecting=False, problem=None, next_attempt_us=None)
+        counts = await self._store.look(outbox.counts, self._user)
+        self._next_retry_us = counts.next_retry_us
+
+    def _ask_all(self, session: ClientSession, now_us: int) -> None:
+        while self._questions and session.phase is Phase.LIVE:
+            question = self._questions.popleft()
+            if question.kind == "head":
+                number = session.ask_head(now_us)
+            else:
+                number = session.ask_history(
+                    question.collection, question.record, question.before_seq, now_us
+                )
+            self._asked[number] = question
+
+    def _drop_questions(self) -> None:
+        waiting = [*self._questions, *self._asked.values()]
+        self._questions.clear()
+        self._asked.clear()
+        for question in waiting:
+            if not question.answer.done():
+                question.answer.set_exception(ConnectionLost("the connection ended"))
+                question.answer.exception()  # a waiter that is gone has nothing to log
+
+    def _tell(self, **changes: object) -> None:
+        for name, value in changes.items():
+            setattr(self.progress, name, value)
+        self._told()
+
+
+# ── jobs ────────────────────────────────────────────────────────────────────
+
+
+def _hello(file: ReplicaFile, *, user: str, token: str | None, device: str, now_us: int) -> Hello:
+    identity = file.identity
+    return Hello(
+        protocol=PROTOCOL_VERSION,
+        space=identity.space,
+        user=user,
+        token=token,
+        replica_id=identity.replica_id,
+        run=identity.run,
+        previous_runs=identity.previous_runs,
+        software=f"crdtsync/{__version__}",
+        policy_version=file.policy.version,
+        policy_hash=file.policy.hash,
+        cursor=file.cursor,
+        landmarks=landmarks(file.landmarks_all()),
+        client_us=now_us,
+        outbox=outbox.counts(file, user).summary(now_us),
+        device=device,
+    )
+
+
+def _greet(
+    file: ReplicaFile, welcome: Welcome, now_us: int
+) -> tuple[list[str], Paging | None, int, Touched]:
+    file.welcomed()
+    file.put("roles", outbox.JSON.encode(list(welcome.roles)).decode())
+    touched: Touched = set()
+    paging = welcome.paging
+    if welcome.diverged is not None:
+        touched = applying.reset(file, welcome.diverged, paging, now_us)
+    elif paging is not None:
+        # A first sync that was cut goes on where it stopped.
+        paging = file.paging or paging
+        file.set_paging(paging)
+    return outbox.to_ask(file, paging=paging is not None), paging, file.cursor.seq, touched
+
+
+def _take_ops(
+    file: ReplicaFile, *, user: str, room: int, request_id: str, now_us: int, max_bytes: int
+) -> tuple[list[PushedOp], list[str]]:
+    waiting = [
+        row.op_id
+        for (op_id,) in file.all("cancelling")
+        if (row := outbox.row_of(file, op_id)) is not None and row.state != "sending"
+    ]
+    ops = outbox.start_sending(
+        file, user=user, room=room, request_id=request_id, now_us=now_us, max_bytes=max_bytes
+    )
+    return ops, waiting
+
+
+def _become_another(file: ReplicaFile, new_id: Callable[[], str], user: str) -> None:
+    file.become_another(new_id(), new_id())
+
+
+def _acknowledged_digest(file: ReplicaFile) -> AcknowledgedDigest | None:
+    """Own ops that the log brought back since the last report, for reconciliation."""
+    from_seq, to_seq = file.number("reported_seq"), file.cursor.seq
+    found = file.connection.execute(
+        "SELECT op_id FROM accepted WHERE seq > ? AND seq <= ?", (from_seq, to_seq)
+    ).fetchall()
+    if not found:
+        return None
+    total = 0
+    for (op_id,) in found:
+        total ^= int.from_bytes(hashlib.blake2b(op_id.encode(), digest_size=16).digest(), "big")
+    file.put("reported_seq", to_seq)
+    return AcknowledgedDigest(from_seq, to_seq, len(found), total.to_bytes(16, "big"))
