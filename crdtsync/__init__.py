@@ -6,6 +6,7 @@ field by field, what happens when two people wrote the same thing.
 
 from crdtsync.database import DiskFull, StorageError
 from crdtsync.documents.conflict import Candidate, Conflict
+from crdtsync.documents.document import RecordDocument
 from crdtsync.documents.errors import (
     BadDocument,
     CompactedDocument,
@@ -66,6 +67,7 @@ __all__ = [
     "ProtocolError",
     "Record",
     "RecordDeleted",
+    "RecordDocument",
     "RecordExists",
     "Replica",
     "ReplicaClosed",

@@ -12,50 +12,29 @@ and reads values, conflicts and what it holds of the past. Two kinds of life:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from crdtsync.documents import reading
 from crdtsync.documents.compaction import compacted, mark_of
-from crdtsync.documents.conflict import Conflict, moment
 from crdtsync.documents.decoder import decode_state, decode_update
+from crdtsync.documents.document_reading import DocumentReading
 from crdtsync.documents.document_writing import DocumentWriting
 from crdtsync.documents.encoder import Mark
 from crdtsync.documents.errors import BadDocument, CompactedDocument, DocumentError, InvalidOp
 from crdtsync.documents.items import Change, Identity, Items
 from crdtsync.documents.ops import EntryId, Op, check_op
 from crdtsync.documents.state import Entry, LogEntry, RecordState
-from crdtsync.documents.versions import Version, version_of
 from crdtsync.documents.waiting import Waiting
 from crdtsync.policy import CollectionPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class HeldEntry:
-    """An entry that a document holds. Of one that left only its name is kept."""
-
-    field: str
-    """The root of the field, as in ``r/phone``: fields of a newer policy are here too."""
-    op_id: str
-    n: int
-    visible: bool
-    value: Any = None
-    """The Python value; the JSON text where the policy does not know the field."""
-    user: str | None = None
-    at: datetime | None = None
-    """When its author wrote it, by the author's clock (UTC)."""
-
-
-class RecordDocument(DocumentWriting, Mapping[str, Any]):
+class RecordDocument(DocumentWriting, DocumentReading):
     """One record. A Mapping of field name → value as of now, over the fields of the policy.
 
     A field in conflict reads as a ``Conflict``, never as one of its values
     (invariant 6). Fields that the policy does not know are carried along.
     The writing methods (``update``, ``increment``, ``add``, …) make an op, apply
-    it, and return it for others to ``apply``. Not safe for use in several
-    threads: pycrdt's documents belong to the thread that made them.
+    it, and return it for others to ``apply``. Not safe for use by several
+    threads at once.
     """
 
     __slots__ = ("_items", "_policy", "_waiting")
@@ -204,6 +183,11 @@ class RecordDocument(DocumentWriting, Mapping[str, Any]):
         mark = Mark(as_of)
         self._items = Items(compacted(self._items.state, mark), mark)
 
+    @property
+    def waiting(self) -> tuple[Op, ...]:
+        """The ops that wait for entries they supersede."""
+        return tuple(self._waiting.ops.values())
+
     # ── bytes ───────────────────────────────────────────────────────────────
 
     def encode(self, *, since: bytes | None = None) -> bytes:
@@ -221,90 +205,6 @@ class RecordDocument(DocumentWriting, Mapping[str, Any]):
     def state(self) -> bytes:
         """The Yjs state vector: which items are here, for another's ``encode(since=…)``."""
         return self._items.state_vector()
-
-    # ── reading ─────────────────────────────────────────────────────────────
-
-    @property
-    def record_id(self) -> str:
-        """The id of the record."""
-        return self._items.state.record
-
-    @property
-    def policy(self) -> CollectionPolicy:
-        """The rules that this document is read and written under."""
-        return self._policy
-
-    def __getitem__(self, name: str) -> Any:
-        """The value of a field: a Python value, a ``Conflict``, or the empty value."""
-        field = self._policy.fields.get(name)
-        if field is None:
-            raise KeyError(f"{self._policy.name} has no field {name!r}")
-        return reading.read_field(self._items.state, field)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._policy.fields
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._policy.fields)
-
-    def __len__(self) -> int:
-        return len(self._policy.fields)
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return f"<RecordDocument {self._policy.name}/{self.record_id}>"
-
-    def conflicts(self) -> dict[str, Conflict]:
-        """The fields that wait for a person, by name."""
-        state = self._items.state
-        return {f.name: self[f.name] for f in reading.conflicts(state, self._policy)}
-
-    @property
-    def version(self) -> Version:
-        """What a reader sees now: the ``based_on`` of a later write."""
-        return version_of(self._items.state)
-
-    @property
-    def deleted(self) -> bool:
-        """Whether the record is deleted, and no edit brought it back."""
-        return reading.is_deleted(self._items.state, self._policy)
-
-    def history(self, name: str | None = None) -> list[HeldEntry]:
-        """What is held of the past, of one field or of all; oldest visible entries first.
-
-        This is not the whole history: an entry that left is known by its op_id
-        and place only, and compaction forgets that too. The server keeps the rest.
-        """
-        visible = sorted(self._items.state.entries(), key=lambda e: (e[1].time_us, e[1].id))
-        held = [self._held(root, entry) for root, entry in visible]
-        held += [HeldEntry(root, *entry_id, False) for root, entry_id in self._gone()]
-        if name is None:
-            return held
-        root = self._policy.field(name).root
-        return [entry for entry in held if entry.field == root]
-
-    @property
-    def waiting(self) -> tuple[Op, ...]:
-        """The ops that wait for entries they supersede."""
-        return tuple(self._waiting.ops.values())
-
-    @property
-    def is_compacted(self) -> bool:
-        """Whether tombstones were dropped, so that only a log can extend the document."""
-        return self._items.mark is not None
-
-    @property
-    def as_of(self) -> int | None:
-        """The seq as of which a compacted document stands; None where there is none."""
-        mark = self._items.mark
-        return None if mark is None else mark.as_of
-
-    @property
-    def tombstones(self) -> int:
-        """How many entries that left are kept: at 60 bytes each, a reason to compact."""
-        return len(self._items.dead)
 
     # ── within ──────────────────────────────────────────────────────────────
 
@@ -351,30 +251,13 @@ class RecordDocument(DocumentWriting, Mapping[str, Any]):
             self._items.apply(change)
         self._waiting = waiting
 
-    def _held(self, root: str, entry: Entry) -> HeldEntry:
-        field = self._policy.by_root.get(root)
-        value = field.decode(entry.value) if field is not None else entry.value
-        at = moment(entry.time_us)
-        return HeldEntry(root, entry.op_id, entry.n, True, value, entry.user, at)
-
-    def _gone(self) -> list[Identity]:
-        return sorted(self._items.tombstones())
-
 
 def _gather(change: Change, waiting: Waiting, ops: list[Op]) -> int:
     """Put ops into a change as far as what they supersede is there; park the others."""
     applied = 0
     while ops:
         op = ops.pop()
-        missing = next(
-            (
-                (root, seen)
-                for root, write in op.writes.items()
-                for seen in write.supersedes
-                if not change.knows((root, seen))
-            ),
-            None,
-        )
+        missing = _missing(change, op)
         if missing is not None:
             waiting.park(op, missing)
             continue
@@ -389,6 +272,15 @@ def _gather(change: Change, waiting: Waiting, ops: list[Op]) -> int:
                 changed |= change.remove((root, seen))
         applied += changed
     return applied
+
+
+def _missing(change: Change, op: Op) -> Identity | None:
+    """The first entry that ``op`` supersedes and that has never been here."""
+    for root, write in op.writes.items():
+        for seen in write.supersedes:
+            if not change.knows((root, seen)):
+                return root, seen
+    return None
 
 
 def _entries(entry: LogEntry) -> Iterator[tuple[str, Entry]]:

@@ -37,6 +37,8 @@ MARK_ROOT = "m/"
 MARK_KEY = "as_of"
 
 _EIGHT_BYTES = 1 << 49
+_ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+_DELETED = b"\x01\x00\x01"
 
 
 class Mark(NamedTuple):
@@ -49,7 +51,7 @@ class Mark(NamedTuple):
 def varint(number: int) -> bytes:
     """An unsigned number in LEB128, the shortest form."""
     if number < 0x80:
-        return bytes((number,))
+        return _ONE_BYTE[number]
     if _EIGHT_BYTES <= number <= CLIENT_ID_MASK:
         # Fifteen of sixteen client ids: all eight bytes at once.
         return bytes(
@@ -122,7 +124,7 @@ def write_update(sections: Mapping[int, bytes], deleted: Collection[int]) -> byt
     parts = [varint(len(sections))]
     parts += [sections[number] for number in sorted(sections, reverse=True)]
     parts.append(varint(len(deleted)))
-    parts += [client_code(number) + b"\x01\x00\x01" for number in sorted(deleted, reverse=True)]
+    parts += [client_code(number) + _DELETED for number in sorted(deleted, reverse=True)]
     return b"".join(parts)
 
 

@@ -22,13 +22,22 @@ _EXACT = Context(prec=2_000)
 
 
 def add_deltas(values: list[str]) -> str:
-    """The canonical text of the sum of canonical integer or decimal deltas."""
-    if values and values[0].startswith('"'):
+    """The canonical text of the sum of canonical integer or decimal deltas.
+
+    Any grouping gives the same text. Deltas of both types give a decimal.
+    """
+    if any(text.startswith('"') for text in values):
         exact = Decimal(0)
         for text in values:
-            exact = _EXACT.add(exact, Decimal(text[1:-1]))
+            exact = _EXACT.add(exact, Decimal(text.strip('"')))
         return f'"{exact:f}"'
     return str(sum(map(int, values)))
+
+
+def sum_of_deltas(values: list[str]) -> int | Decimal:
+    """The sum as a number. It may be larger than what one delta may be."""
+    total = add_deltas(values)
+    return Decimal(total.strip('"')) if total.startswith('"') else int(total)
 
 
 def fold_counters(state: RecordState, *, above: int = FOLD_ABOVE) -> None:

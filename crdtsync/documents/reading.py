@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from crdtsync.documents.conflict import Candidate, Conflict, Resolver, moment
-from crdtsync.documents.folding import add_deltas
+from crdtsync.documents.folding import sum_of_deltas
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark
 from crdtsync.documents.state import Entry, RecordState
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
@@ -49,9 +49,7 @@ def read_field(state: RecordState, field: FieldPolicy, resolver: Resolver | None
     """
     entries = list(state.visible(field.root))
     if field.merge is MergeKind.COUNTER:
-        if not entries:
-            return 0
-        return field.decode(add_deltas([entry.value for entry in entries]))
+        return sum_of_deltas([entry.value for entry in entries])
     if field.merge is MergeKind.SET:
         return frozenset(field.decode(entry.value) for entry in entries)
     if not entries:

@@ -180,6 +180,8 @@ def inherit(
                 if (value := value_of(root, seen)) is not None and key(value) in mine
             ]
         kept = [seen for seen in write.supersedes if keep_name or seen not in named]
+        # A removal of what is gone now has nothing else to name.
+        kept = kept if kept or write.values else list(write.supersedes)
         merged = dict.fromkeys([*kept, *inherited])
         merged.pop(EntryId(op.op_id, 0), None)
         writes[root] = FieldWrite(write.values, tuple(merged))

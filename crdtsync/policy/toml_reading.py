@@ -17,6 +17,13 @@ Path = tuple[str, ...]
 _HEADER = re.compile(r"\s*\[\s*([^\[\]#]+?)\s*\]\s*(?:#.*)?")
 _KEY = re.compile(r"\s*((?:\"[^\"]*\"|'[^']*'|[^\s=#\"'])+?)\s*=")
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
+# A key of many dotted parts costs tomllib memory by the square of their number, so such
+# a file must not reach it. No key of a policy has more than five parts; a text such as
+# an OID may look like a longer one.
+_MANY_PARTS = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}"""
+)
+
 # Longest start of a line that is searched for a key: it keeps the search linear.
 _KEY_CHARS = 200
 
@@ -69,6 +76,13 @@ def read_toml(text: str, problems: Problems) -> dict[str, Any]:
         problems.add((), "the text holds lone surrogates", "Save the file as UTF-8 again.")
     elif text.startswith("\ufeff"):
         problems.add((), "the file starts with a byte order mark", "Save it as UTF-8 without BOM.")
+    elif many := _MANY_PARTS.search(text):
+        problems.add(
+            (),
+            "a key has more than 50 parts",
+            "Name collections and fields without dots.",
+            line=text.count("\n", 0, many.start()) + 1,
+        )
     else:
         try:
             table = tomllib.loads(text, parse_float=Decimal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.policy import Policy, PolicyError
-from tests.policy.policies import problems_of
+from tests.policy.policies import field_of, problems_of
 
 HEAD = "version = 1\n"
 STRING = 'f = { type = "string" }\n'
@@ -22,6 +22,7 @@ MISTAKES = [
     ("\ufeff" + COLLECTION + STRING, "", "byte order mark", "without BOM"),
     (COLLECTION + STRING + "# \ud800", "", "lone surrogates", "UTF-8"),
     ("x = " + "[" * 100_000, "", "nests values too deeply", "Flatten"),
+    (HEAD + "a." * 120_000 + "b = 1", "", "more than 50 parts", "without dots"),
     ("#" * 300_000, "", "more than 262144", "Split"),
     ("version = 1", "", "no collections", "[patient]"),
     (HEAD + "".join(f"[c{n}]\n" for n in range(101)), "", "101 collections", "Split"),
@@ -248,3 +249,8 @@ def test_a_line_is_found_for_fields_that_are_tables_of_their_own() -> None:
     text = 'version = 1\n\n[c.fields.f]\ntype = "string"\nmerge = "lww"\n'
     (problem,) = problems_of(text)
     assert problem.line == 5
+
+
+def test_a_choice_that_looks_like_a_dotted_key_is_a_choice() -> None:
+    oid = "1.2.410.200010.1.2.3.4.5.6.7.8.9"
+    assert field_of(f'type = "string", choices = ["{oid}"]').encode(oid) == f'"{oid}"'

@@ -1,0 +1,212 @@
+"""Nothing but what our own encoder wrote is taken, and pycrdt never sees the rest."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdtsync.documents import decoder, items
+from crdtsync.documents.decoder import decode_state, decode_update
+from crdtsync.documents.document import RecordDocument
+from crdtsync.documents.encoder import (
+    Mark,
+    encode_document,
+    encode_ops,
+    value_section,
+    varint,
+    write_update,
+)
+from crdtsync.documents.errors import BadDocument
+from crdtsync.documents.identity import client_id
+from crdtsync.documents.ops import EntryId
+from crdtsync.documents.state import Entry
+from tests.documents.making import PATIENT, QUICK, Author, doc_of, op_id, patient, register_op
+
+HOSTILE = Path(__file__).parents[3] / "shared" / "data" / "hostile-updates.json"
+
+
+class _Untouchable:
+    """Stands where pycrdt's Doc stands."""
+
+    def __init__(self, **_: object) -> None:
+        raise AssertionError("pycrdt was called")
+
+
+def test_no_hostile_update_is_accepted_and_none_reaches_pycrdt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not HOSTILE.exists():
+        pytest.skip(f"{HOSTILE} is not here: the corpus of hostile updates lies beside the repo")
+    corpus = json.loads(HOSTILE.read_text())
+    assert len(corpus) == 66
+    monkeypatch.setattr(items, "Doc", _Untouchable)
+    document = patient()
+    for case in corpus:
+        data = bytes.fromhex(case["hex"])
+        with pytest.raises(BadDocument):
+            RecordDocument.open(data, PATIENT, "p1")
+        with pytest.raises(BadDocument):
+            document.merge(data)
+        with pytest.raises(BadDocument):
+            decode_update(data, ordered=False)
+    with pytest.raises(AssertionError, match="pycrdt was called"):
+        _ = doc_of(document)
+
+
+def _document() -> bytes:
+    author, document = Author(), patient()
+    document.update({"name": "김", "phone": "1", "allergies": {"nut"}}, **author())
+    document.update({"phone": "2"}, **author())
+    document.add("tags", ["a", "b"], **author())
+    document.remove("tags", ["a"], **author())
+    document.increment({"visits": 2}, **author())
+    document.delete(**author())
+    return document.encode()
+
+
+@QUICK
+@given(st.data())
+def test_a_changed_byte_is_refused_or_gives_a_document_that_encodes_to_the_same(
+    data: st.DataObject,
+) -> None:
+    original = _document()
+    mutated = bytearray(original)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(mutated) - 1))
+        mutated[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, 2))
+    changed = bytes(mutated[: len(mutated) - cut])
+    try:
+        document = RecordDocument.open(changed, PATIENT, "p1")
+    except BadDocument:
+        return
+    assert document.encode() == changed
+    assert doc_of(document).get_update()
+
+
+@QUICK
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_raise_nothing_but_bad_document(data: bytes) -> None:
+    for read in (decode_update, decode_state):
+        with suppress(BadDocument):
+            read(data)
+
+
+def test_every_cut_of_a_document_is_refused() -> None:
+    data = _document()
+    for end in range(1, len(data)):
+        with pytest.raises(BadDocument):
+            decode_update(data[:end])
+    with pytest.raises(BadDocument, match="end"):
+        decode_update(data + b"\x00")
+    assert decode_update(data).is_whole()
+
+
+def _section(
+    root: str = "r/phone", content: bytes | None = None, key: str | None = None, number: int = 0
+) -> bytes:
+    entry_id = EntryId(op_id(1), 0)
+    number = number or client_id(root, entry_id)
+    text = f'["a",5,"kim","{op_id(1)}"]'.encode() if content is None else content
+    return write_update({number: value_section(number, root, key or op_id(1), text)}, ())
+
+
+def test_the_forged_sections_below_differ_from_a_good_one_in_one_thing_only() -> None:
+    assert decode_update(_section()).items[0].entry is not None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(_section(number=7), id="a client id that is not the hash"),
+        pytest.param(_section(key=op_id(2)), id="a key that is not the op of the content"),
+        pytest.param(_section(key=f"{op_id(1)}.1"), id="a second value in a register"),
+        pytest.param(_section(root="x/phone"), id="an unknown shape"),
+        pytest.param(_section(root="r/"), id="a field without a name"),
+        pytest.param(_section(root="r/a\nb"), id="a control character in a field"),
+        pytest.param(_section(root="c/visits"), id="a counter that holds a text"),
+        pytest.param(_section(root="d/"), id="a delete that holds a text"),
+        pytest.param(_section(content=b'["a", 5,"kim","%b"]' % op_id(1).encode()), id="a space"),
+        pytest.param(_section(content=b'["a",5,"","%b"]' % op_id(1).encode()), id="no author"),
+        pytest.param(_section(content=b'["a",-5,"kim","%b"]' % op_id(1).encode()), id="a time"),
+        pytest.param(_section(content=b'["\xff",5,"kim","%b"]' % op_id(1).encode()), id="UTF-8"),
+        pytest.param(_section(content=b"[" * 100_000), id="deep nesting"),
+        pytest.param(_section(root="m/", key="as_of", content=b'{"as_of":1}'), id="a mark's id"),
+        pytest.param(write_update({}, [client_id("r/phone", EntryId(op_id(1), 0))])[:-1], id="cut"),
+        pytest.param(b"\xff\xff\xff\xff\x0f", id="a claim of four billion clients"),
+        pytest.param(b"\x81\x00" + _section()[1:], id="a count that is not in its shortest form"),
+    ],
+)
+def test_a_section_that_differs_from_ours_in_one_thing_is_refused(data: bytes) -> None:
+    with pytest.raises(BadDocument) as caught:
+        decode_update(data)
+    assert "byte" in str(caught.value)
+
+
+def test_a_client_that_stands_twice_or_out_of_order_is_refused() -> None:
+    whole = encode_ops([register_op(1, '"a"'), register_op(2, '"b"')])
+    one, two = (encode_ops([register_op(n, v)])[1:-1] for n, v in ((1, '"a"'), (2, '"b"')))
+    assert whole in (b"\x02" + one + two + b"\x00", b"\x02" + two + one + b"\x00")
+    for wrong in (b"\x02" + one + one + b"\x00", b"\x02" + whole[1:-1][len(one) :] + one + b"\x00"):
+        if wrong != whole:
+            with pytest.raises(BadDocument, match="twice or out of order"):
+                decode_update(wrong)
+    swapped = b"\x02" + (two + one if whole[1 : 1 + len(one)] == one else one + two) + b"\x00"
+    assert len(decode_update(swapped, ordered=False).items) == 2
+
+
+def test_a_tombstone_and_the_delete_set_must_agree() -> None:
+    entry = Entry(op_id(1), 0, '"a"', 1, "kim", 1, 0)
+    good = encode_document([("r/phone", entry)], [("r/name", EntryId(op_id(2), 0))])
+    visible = client_id("r/phone", entry.id)
+    sections = {visible: value_section(visible, "r/phone", op_id(1), b'["a",1,"kim","x"]')}
+    assert decode_update(good).is_whole()
+    with pytest.raises(BadDocument):
+        decode_update(good[: -len(varint(visible)) - 4] + b"\x00")
+    with pytest.raises(BadDocument):
+        decode_update(write_update(sections, [visible]))
+
+
+def test_a_difference_is_no_document() -> None:
+    number = client_id("r/phone", EntryId(op_id(1), 0))
+    difference = write_update({}, [number])
+    assert not decode_update(difference).is_whole()
+    with pytest.raises(BadDocument, match="difference"):
+        RecordDocument.open(difference, PATIENT, "p1")
+
+
+def test_the_size_is_checked_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> NoReturn:
+        raise AssertionError("read before the size was known")
+
+    monkeypatch.setattr(decoder, "_Reader", never)
+    with pytest.raises(BadDocument, match="more than a document may have"):
+        decode_update(bytes(decoder.MAX_DOCUMENT_BYTES + 1))
+    with pytest.raises(BadDocument, match="more than a state may have"):
+        decode_state(bytes(decoder.MAX_DOCUMENT_BYTES + 1))
+
+
+def test_what_pycrdt_returns_of_our_own_writing_is_read_again() -> None:
+    data = _document()
+    document = RecordDocument.open(data, PATIENT, "p1")
+    again = decode_update(doc_of(document).get_update(), ordered=False)
+    ours = decode_update(data)
+    assert sorted(again.items) == sorted(ours.items)
+    assert again.deleted == ours.deleted
+    assert decode_state(doc_of(document).get_state()) == decode_state(document.state())
+
+
+def test_a_mark_is_read_back_and_stands_once() -> None:
+    for mark in (Mark(7), Mark(None)):
+        assert decode_update(encode_document([], mark=mark)).mark == mark
+    one = encode_document([], mark=Mark(7))[1:-1]
+    two = encode_document([], mark=Mark(8))[1:-1]
+    for both in (one + two, two + one):
+        with pytest.raises(BadDocument):
+            decode_update(b"\x02" + both + b"\x00")
