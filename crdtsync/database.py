@@ -121,6 +121,27 @@ def connect_durable(path: str) -> sqlite3.Connection:
     return connection
 
 
+def connect_to_read(path: str, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A connection that cannot write; it works beside the one that does (WAL)."""
+    connection = sqlite3.connect(
+        f"file:{_quoted(path)}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
 class transaction:  # noqa: N801 - reads as a statement: `with transaction(connection):`
     """All or nothing, on disk when the block ends."""
 
@@ -159,23 +180,42 @@ def migrate(connection: sqlite3.Connection, package: str, *, what: str) -> None:
     Each file runs in one transaction together with its number
     (``PRAGMA user_version``). A file from a newer crdtsync is refused.
     """
-    files = sorted(
-        entry.name
-        for entry in resources.files(package).iterdir()
-        if re.fullmatch(r"\d{4}_\w+\.sql", entry.name)
-    )
-    (current,) = connection.execute("PRAGMA user_version").fetchone()
-    if current > len(files):
-        raise StorageError(
-            f"{what} was written by a newer crdtsync (schema {current}, this one knows "
-            f"{len(files)}); install a newer version"
-        )
+    files = _schema_files(package)
+    current = _schema_number(connection, files, what)
     for number, name in enumerate(files[current:], start=current + 1):
         script = resources.files(package).joinpath(name).read_text(encoding="utf-8")
         with transaction(connection):
             for statement in filter(None, map(str.strip, script.split(";\n"))):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+def check_schema(connection: sqlite3.Connection, package: str, *, what: str) -> None:
+    """Refuse a file that would have to be migrated before it can be read."""
+    files = _schema_files(package)
+    if _schema_number(connection, files, what) < len(files):
+        raise StorageError(
+            f"{what} was written by an older crdtsync; open it once for writing, which brings "
+            "it up to date"
+        )
+
+
+def _schema_files(package: str) -> list[str]:
+    return sorted(
+        entry.name
+        for entry in resources.files(package).iterdir()
+        if re.fullmatch(r"\d{4}_\w+\.sql", entry.name)
+    )
+
+
+def _schema_number(connection: sqlite3.Connection, files: list[str], what: str) -> int:
+    current = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if current > len(files):
+        raise StorageError(
+            f"{what} was written by a newer crdtsync (schema {current}, this one knows "
+            f"{len(files)}); install a newer version"
+        )
+    return current
 
 
 def explain(error: sqlite3.Error, what: str) -> StorageError:

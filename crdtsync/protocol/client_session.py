@@ -7,7 +7,7 @@ became durable. The session never decides about data; it decides about order.
 ::
 
     HELLO ──welcome──▶ RECOVERING ──receipts──▶ PAGING ──last page──▶ LIVE
-      │                    └── nothing to ask ──────┴── nothing to page ──▲
+      │                    └────────── nothing to page ────────────────▲
       └── refused, goodbye, silence, broken protocol: CLOSED (from every state)
 """
 
@@ -186,6 +186,7 @@ class ClientSession:
         self._changed_meanwhile = False
         self._next_request = 1
         self._asking: deque[tuple[str, ...]] = deque()
+        self._asked: set[str] = set()
         self._paging: Paging | None = None
 
     # ── what the shell reads ────────────────────────────────────────────────
@@ -244,6 +245,7 @@ class ClientSession:
         """The welcome is stored. ``ask`` are ops whose receipts are needed first."""
         self.cursor = cursor
         self._paging = paging
+        self._asked.update(ask)
         for start in range(0, len(ask), RECEIPTS_PER_REQUEST):
             self._asking.append(tuple(ask[start : start + RECEIPTS_PER_REQUEST]))
         self._advance(now_us)
@@ -291,7 +293,11 @@ class ClientSession:
 
     def ask_receipts(self, op_ids: Sequence[str], now_us: int) -> None:
         """Ask about ops of an earlier connection that a person wants back."""
-        self._asking.append(tuple(op_ids[:RECEIPTS_PER_REQUEST]))
+        fresh = [op_id for op_id in op_ids if op_id not in self._asked][:RECEIPTS_PER_REQUEST]
+        if not fresh:
+            return
+        self._asked.update(fresh)
+        self._asking.append(tuple(fresh))
         if len(self._asking) == 1:
             self._send(ReceiptsRequest(self._number(), self._asking[0]), now_us)
 
@@ -376,15 +382,17 @@ class ClientSession:
     def _advance(self, now_us: int) -> None:
         if self.phase is Phase.CLOSED:
             return
+        if self._paging is None and self.phase is not Phase.LIVE:
+            # The server sends changes from the welcome on; only snapshots have to
+            # wait for receipts.
+            self.phase = Phase.LIVE
+            self._actions.append(WentLive())
+            self._want()
         if self._asking:
             self._send(ReceiptsRequest(self._number(), self._asking[0]), now_us)
         elif self._paging is not None:
             self.phase = Phase.PAGING
             self._send(SnapshotRequest(self._number(), self._paging), now_us)
-        elif self.phase is not Phase.LIVE:
-            self.phase = Phase.LIVE
-            self._actions.append(WentLive())
-            self._want()
 
     def _want(self) -> None:
         room = self.limits.ops_in_flight - self._in_flight_count

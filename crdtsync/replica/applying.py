@@ -14,7 +14,7 @@ import msgspec
 from crdtsync.documents.state import LogEntry, RecordState, Stub
 from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.outbox import Touched, offer_again
+from crdtsync.replica.outbox import Touched, brought_back, offer_again
 from crdtsync.replica.shown import confirmed, refresh, store_confirmed
 
 ACCEPTED_KEPT_US = 30 * 24 * 3600 * 1_000_000
@@ -37,7 +37,7 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     states: dict[tuple[str, str], RecordState] = {}
     for entry in fresh:
         if entry.op_id is not None:
-            _own_op_arrived(file, entry.op_id, entry.seq, now_us)
+            brought_back(file, entry.op_id, entry.seq, now_us)
         if isinstance(entry, LogEntry):
             key = (entry.collection, entry.record)
             state = states.get(key)
@@ -58,13 +58,6 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
         file.run("forget_seen", last.seq - SEEN_KEPT)
         file.run("forget_accepted", now_us - ACCEPTED_KEPT_US)
     return touched
-
-
-def _own_op_arrived(file: ReplicaFile, op_id: str, seq: int, now_us: int) -> None:
-    row = file.one("outbox_op", op_id)
-    if row is not None:
-        file.run("accept", op_id, seq, row[5], row[7], now_us)
-        file.run("drop_op", op_id)
 
 
 def _drop_covered(file: ReplicaFile, seq: int, now_us: int) -> Touched:

@@ -148,11 +148,32 @@ class ReplicaFile:
         return self.policy.collection(name)
 
 
-def check_is_replica(connection: sqlite3.Connection, path: str) -> None:
+def check_is_replica(
+    connection: sqlite3.Connection, path: str, *, empty_is_new: bool = True
+) -> None:
     """Refuse a file of another program before anything is written to it."""
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    if not tables and not empty_is_new:
+        raise NotAReplica(f"{path} is empty; it becomes a replica when it is opened for writing")
     if tables and not {"about", "outbox"} <= tables:
         raise NotAReplica(f"{path} is an SQLite file, but not a crdtsync replica; name another")
+
+
+def check_matches(connection: sqlite3.Connection, *, path: str, space: str | None) -> Policy:
+    """Check a file that is only read; returns the policy that it works under."""
+    found = {
+        key: connection.execute(_SQL["about"], (key,)).fetchone() for key in ("policy", "space")
+    }
+    if found["policy"] is None or found["space"] is None:
+        raise NotAReplica(f"{path} is not a finished replica; open it once for writing")
+    known = str(found["space"][0])
+    if space not in (None, known):
+        raise _other_space(path, known, space)
+    return Policy.parse(str(found["policy"][0]), source=f"{path} (policy)")
+
+
+def _other_space(path: str, known: str | None, space: str | None) -> NotAReplica:
+    return NotAReplica(f"{path} holds the space {known!r}, not {space!r}; one file holds one space")
 
 
 def prepare(
@@ -179,10 +200,7 @@ def prepare(
         file.put("space", space)
         file.put("replica_id", replica_id)
     elif space is not None and file.text("space") != space:
-        raise NotAReplica(
-            f"{path} holds the space {file.text('space')!r}, not {space!r}; "
-            "one file holds one space"
-        )
+        raise _other_space(path, file.text("space"), space)
     if known is None or (policy is not None and policy.version > known.version):
         assert policy is not None
         file.put("policy", policy.text)

@@ -198,25 +198,36 @@ def store_answers(
 
 
 def accept(file: ReplicaFile, row: Row, receipt: Receipt) -> None:
-    """The op is in the log. It stays in the queue until its entry arrives.
-
-    If it was being edited, it is too late to take it back: the edit becomes an
-    ordinary later op.
-    """
+    """The op is in the log. It stays in the queue until its entry arrives."""
     file.run("acknowledge", receipt.seq, receipt.received_us, row.op_id)
-    if row.cancelling is not None:
-        replacement = msgspec.msgpack.decode(row.cancelling, type=Cancelling).replacement
-        if replacement is not None:
-            writes = {
-                root: FieldWrite(
-                    write.values,
-                    tuple(dict.fromkeys([*write.supersedes, *_entries_of(row.op, root)])),
-                )
-                for root, write in replacement.writes.items()
-            }
-            append(file, msgspec.structs.replace(replacement, writes=writes), row.created_us)
-        else:
-            file.run("put_notice", receipt.received_us, "too_late_to_discard", row.op_id)
+    _too_late_to_take_back(file, row, receipt.received_us)
+
+
+def brought_back(file: ReplicaFile, op_id: str, seq: int, now_us: int) -> None:
+    """The log has brought an op back, perhaps before its receipt: it leaves the queue."""
+    row = row_of(file, op_id)
+    if row is not None:
+        file.run("accept", op_id, seq, ENCODER.encode(row.op), row.created_us, now_us)
+        file.run("drop_op", op_id)
+        _too_late_to_take_back(file, row, now_us)
+
+
+def _too_late_to_take_back(file: ReplicaFile, row: Row, now_us: int) -> None:
+    """An edit of an accepted op becomes an ordinary later op; a discard is not possible."""
+    if row.cancelling is None:
+        return
+    replacement = msgspec.msgpack.decode(row.cancelling, type=Cancelling).replacement
+    if replacement is None:
+        file.run("put_notice", now_us, "too_late_to_discard", row.op_id)
+        return
+    writes = {
+        root: FieldWrite(
+            write.values,
+            tuple(dict.fromkeys([*write.supersedes, *_entries_of(row.op, root)])),
+        )
+        for root, write in replacement.writes.items()
+    }
+    append(file, msgspec.structs.replace(replacement, writes=writes), row.created_us)
 
 
 def _refused(file: ReplicaFile, row: Row, answer: RefusedOp) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from crdtsync.database import InlineExecutor, explain
+from crdtsync.database import Executor, InlineExecutor, StorageError, connect_to_read, explain
 from crdtsync.documents.conflict import Conflict, moment
 from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op, check_identifier
@@ -76,6 +76,8 @@ class Replica:
         device: str,
         dial: Dial,
         surroundings: Surroundings,
+        executor: Executor | None,
+        read_only: bool,
     ) -> None:
         self.path = path
         self.user = user
@@ -84,6 +86,8 @@ class Replica:
         self._device = device
         self._dial = dial
         self._around = surroundings
+        self._executor = executor
+        self._read_only = read_only
         self._store: ReplicaStore | None = None
         self._lock: FileLock | None = None
         self._reader: sqlite3.Connection | None = None
@@ -107,12 +111,19 @@ class Replica:
         device: str | None = None,
         dial: Dial = dial,
         surroundings: Surroundings | None = None,
+        executor: Executor | None = None,
+        read_only: bool = False,
     ) -> Replica:
         """A replica to be entered with ``async with`` (nothing is opened before).
 
         A new file needs ``space`` and ``policy``; an existing one knows them, and
         works under the newest policy that it has seen. ``user`` is the author of
         what is written, ``device`` a name for people (the host's name by default).
+        ``dial``, ``surroundings`` and ``executor`` are the seams for the network, for
+        time and randomness, and for the disk.
+
+        ``read_only`` opens an existing file beside whoever holds it, and leaves no
+        trace in it: every write, ``connect`` too, raises UsageError.
         """
         check_identifier(user, "user")
         return cls(
@@ -123,6 +134,8 @@ class Replica:
             device=device if device is not None else socket.gethostname(),
             dial=dial,
             surroundings=surroundings or System(),
+            executor=executor,
+            read_only=read_only,
         )
 
     async def __aenter__(self) -> Replica:
@@ -141,6 +154,9 @@ class Replica:
         """Open the file (what ``async with`` does)."""
         if self._store is not None:
             return
+        if self._read_only:
+            await self._start_to_read()
+            return
         lock = FileLock(self.path) if self.path != MEMORY else None
         if lock is not None:
             lock.acquire()
@@ -151,6 +167,7 @@ class Replica:
                 policy=self._policy,
                 replica_id=self._around.new_id(),
                 run=self._around.new_id(),
+                executor=self._executor,
             )
         except BaseException:
             if lock is not None:
@@ -159,6 +176,12 @@ class Replica:
         self._lock, self._store = lock, store
         self._reader = open_reader(self.path, store)
         self._view = ReplicaFile(self._reader, store.policy)
+        self._space = self._view.text("space")
+
+    async def _start_to_read(self) -> None:
+        self._store = await ReplicaStore.open_to_read(self.path, space=self._space)
+        self._reader = open_reader(self.path, self._store)
+        self._view = ReplicaFile(self._reader, self._store.policy)
         self._space = self._view.text("space")
 
     async def close(self) -> None:
@@ -256,6 +279,8 @@ class Replica:
         """
         check_url(url)
         store = self._open_store()
+        if store.read_only:
+            raise UsageError(f"{self.path} is open for reading only; open it without read_only")
         if self._sync is not None and self._sync.url == url:
             if token is not None:
                 self._sync.token = token
@@ -329,12 +354,18 @@ class Replica:
             self._raise_what_needs_a_person()
             view = self._open_view()
             if view.cursor.seq >= reply.head.seq and outbox.counts(view, self.user).total == 0:
-                self._last_synced_us = self._around.now_us()
-                self._moved_on()
+                await self._note_synced()
                 return True
             await moved.wait()
             if self._sync is None or not self._sync.progress.live:
                 return False
+
+    async def _note_synced(self) -> None:
+        """Remember when everything was in step, for a status that is read later."""
+        now_us = self._last_synced_us = self._around.now_us()
+        with contextlib.suppress(StorageError):
+            await self._open_store().change(lambda file: file.put("last_synced_us", now_us))
+        self._moved_on()
 
     def _raise_what_needs_a_person(self) -> None:
         status = self.status
@@ -362,6 +393,7 @@ class Replica:
         counts = outbox.counts(view, self.user)
         progress = self._sync.progress if self._sync is not None else Progress()
         next_us = progress.next_attempt_us or counts.next_retry_us
+        last_synced_us = self._last_synced_us or view.number("last_synced_us")
         return Status(
             state=self._state(counts, progress),
             pending=counts.pending,
@@ -370,7 +402,7 @@ class Replica:
             needs_person=counts.refused,
             conflicts=len(view.all("conflicted")),
             signed_out_ops=counts.other_authors,
-            last_synced=None if self._last_synced_us is None else moment(self._last_synced_us),
+            last_synced=moment(last_synced_us) if last_synced_us else None,
             next_retry=None if next_us is None else moment(next_us),
             oldest_pending=(
                 None if counts.oldest_created_us is None else moment(counts.oldest_created_us)
@@ -591,14 +623,9 @@ def open_reader(path: str, store: ReplicaStore) -> sqlite3.Connection:
         assert isinstance(executor, InlineExecutor)
         return executor.connection
     try:
-        connection = sqlite3.connect(
-            f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None
-        )
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA busy_timeout = 5000")
+        return connect_to_read(path)
     except sqlite3.Error as error:
         raise explain(error, path) from error
-    return connection
 
 
 class _reading:  # noqa: N801 - reads as a statement: `with _reading(connection):`
@@ -616,10 +643,6 @@ class _reading:  # noqa: N801 - reads as a statement: `with _reading(connection)
     def __exit__(self, *_: object) -> None:
         if self._began:
             self._connection.execute("COMMIT")
-
-
-def _quoted(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _sync_state(states: Sequence[tuple[str, int]]) -> str:

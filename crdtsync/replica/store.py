@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
@@ -10,14 +12,23 @@ from crdtsync.database import (
     Executor,
     InlineExecutor,
     ThreadExecutor,
+    check_schema,
     connect_durable,
+    connect_to_read,
     explain,
     migrate,
     transaction,
 )
+from crdtsync.documents.errors import UsageError
 from crdtsync.policy import Policy
-from crdtsync.replica.errors import ReplicaClosed
-from crdtsync.replica.file import SCHEMA_PACKAGE, ReplicaFile, check_is_replica, prepare
+from crdtsync.replica.errors import NotAReplica, ReplicaClosed
+from crdtsync.replica.file import (
+    SCHEMA_PACKAGE,
+    ReplicaFile,
+    check_is_replica,
+    check_matches,
+    prepare,
+)
 from crdtsync.replica.shown import rebuild_views
 
 P = ParamSpec("P")
@@ -33,10 +44,13 @@ class ReplicaStore:
     wholly or not at all. Disk faults arrive as StorageError in plain words.
     """
 
-    def __init__(self, executor: Executor, file: ReplicaFile, path: str) -> None:
+    def __init__(
+        self, executor: Executor, file: ReplicaFile, path: str, *, read_only: bool = False
+    ) -> None:
         self._executor: Executor | None = executor
         self._file = file
         self._path = path
+        self._read_only = read_only
 
     @property
     def policy(self) -> Policy:
@@ -50,9 +64,19 @@ class ReplicaStore:
 
     @classmethod
     async def open(
-        cls, path: str, *, space: str | None, policy: Policy | None, replica_id: str, run: str
+        cls,
+        path: str,
+        *,
+        space: str | None,
+        policy: Policy | None,
+        replica_id: str,
+        run: str,
+        executor: Executor | None = None,
     ) -> ReplicaStore:
-        """Open or create the file and note the new run."""
+        """Open or create the file and note the new run.
+
+        ``executor`` brings its own connection (simulations keep it over restarts).
+        """
 
         def begin(connection: sqlite3.Connection) -> ReplicaFile:
             check_is_replica(connection, path)
@@ -70,9 +94,10 @@ class ReplicaStore:
         def prepare_inside(connection: sqlite3.Connection) -> Policy:
             return prepare(connection, path=path, space=space, policy=policy, replica_id=replica_id)
 
-        executor: Executor | None = None
         try:
-            if path == MEMORY:
+            if executor is not None:
+                pass
+            elif path == MEMORY:
                 executor = InlineExecutor(connect_durable(MEMORY))
             else:
                 executor = await ThreadExecutor.open(lambda: connect_durable(path))
@@ -87,10 +112,42 @@ class ReplicaStore:
             raise
         return cls(executor, file, path)
 
+    @classmethod
+    async def open_to_read(cls, path: str, *, space: str | None) -> ReplicaStore:
+        """Open an existing file to read it only: nothing in it is changed or noted.
+
+        Works beside whoever holds the file. ``change`` and ``adopt`` raise UsageError.
+        """
+
+        def begin() -> tuple[InlineExecutor, ReplicaFile]:
+            if not os.path.isfile(path):
+                raise NotAReplica(f"there is no file {path}; check its name and folder")
+            connection = connect_to_read(path, check_same_thread=False)
+            try:
+                check_is_replica(connection, path, empty_is_new=False)
+                check_schema(connection, SCHEMA_PACKAGE, what=path)
+                policy = check_matches(connection, path=path, space=space)
+                return InlineExecutor(connection), ReplicaFile(connection, policy)
+            except BaseException:
+                connection.close()
+                raise
+
+        try:
+            return cls(*await asyncio.to_thread(begin), path, read_only=True)
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the file was opened for reading only."""
+        return self._read_only
+
     async def change(
         self, job: Callable[Concatenate[ReplicaFile, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a job that writes. Durable when it returns."""
+        if self._read_only:
+            raise UsageError(f"{self._path} is open for reading only; open it without read_only")
 
         def whole(connection: sqlite3.Connection) -> T:
             with transaction(connection):

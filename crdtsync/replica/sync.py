@@ -223,6 +223,13 @@ class Sync:
             return Close(1006, "lost", str(error), retry=True)
         except StorageError as error:
             return Close(1011, "storage", str(error), retry=True)
+        except Exception as error:
+            # A fault of our own must not end sync for good: it is reported, and the
+            # next connection starts from what is on disk.
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "crdtsync: a connection failed by a fault", "exception": error}
+            )
+            return Close(1011, "fault", f"a fault of crdtsync: {error!r}", retry=True)
         finally:
             self._session = None
             self.progress.live = False
@@ -272,6 +279,9 @@ class Sync:
                         session.received(decode_server(frame), now_us)
                     except ProtocolError as error:
                         session.fail(str(error))
+                    if session.phase is not Phase.LIVE:
+                        # What comes next depends on what the store says first.
+                        break
                 self._ask_all(session, now_us)
                 if self._next_retry_us is not None and now_us >= self._next_retry_us:
                     self._next_retry_us = None
@@ -324,6 +334,7 @@ class Sync:
                     touched = await self._store.change(
                         outbox.store_receipts, asked, receipts, now_us
                     )
+                    session.outbox_changed()
                     self._changed(touched)
                 case StorePage():
                     await self._store_page(session, action)
@@ -338,7 +349,8 @@ class Sync:
                     self._next_retry_us = counts.next_retry_us
                     self._changed(touched)
                 case WantOps(room):
-                    if sending:
+                    # The connection may have ended while this stood in the queue.
+                    if sending and session.phase is Phase.LIVE:
                         await self._push(session, room)
                 case WentLive():
                     await self._went_live(session)
@@ -385,6 +397,9 @@ class Sync:
             self._changed(touched)
         counts: Counts = await self._store.look(outbox.counts, self._user)
         session.applied(first.entries[-1].seq, counts.summary(now_us), now_us)
+        if counts.pending:
+            # An entry may have turned an edit that came too late into a new op.
+            session.outbox_changed()
 
     async def _push(self, session: ClientSession, room: int) -> None:
         now_us = self._around.now_us()

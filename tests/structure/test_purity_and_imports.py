@@ -83,13 +83,22 @@ def impurities(path: Path, tree: ast.Module) -> list[str]:
 
 @pytest.mark.parametrize("package", PURE)
 def test_the_pure_packages_do_no_io_and_read_no_clock_or_randomness(package: str) -> None:
-    found = [words for path, tree in modules(f"crdtsync/{package}") for words in impurities(path, tree)]
+    found = [
+        words for path, tree in modules(f"crdtsync/{package}") for words in impurities(path, tree)
+    ]
     assert found == []
 
 
 @pytest.mark.parametrize(
     "source",
-    ["import time", "from os import urandom", "x = Doc()", "uuid4()", "datetime.now()", "open('x')"],
+    [
+        "import time",
+        "from os import urandom",
+        "x = Doc()",
+        "uuid4()",
+        "datetime.now()",
+        "open('x')",
+    ],
 )
 def test_the_purity_check_notices_what_it_is_for(source: str) -> None:
     assert impurities(ROOT / "crdtsync/policy/planted.py", ast.parse(source))

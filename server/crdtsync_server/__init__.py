@@ -1,0 +1,1 @@
+"""The sync server: orders, merges, stores and hands out what replicas write."""

@@ -1,0 +1,98 @@
+"""``crdtsync serve``. Importing this needs no server packages; running it does."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crdtsync.errors import CrdtsyncError
+from crdtsync.policy_file import Policy
+
+INSTALL_WORDS = "the server needs more packages: pip install 'crdtsync[server]'"
+DEV_WORDS = """\
+*** --dev: this server trusts every name and grants every role. ***
+*** It listens on this machine only. Never put real data behind it. ***"""
+
+EXIT_CANNOT_START = 2
+"""Settings, policy or data folder are not as they must be; the words say what to do."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the server's commands to the ``crdtsync`` command."""
+    app.command()(serve)
+
+
+def serve(
+    policy: Annotated[Path, typer.Option(help="The policy file.")],
+    data: Annotated[Path, typer.Option(help="The folder of the server's database.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free port.", min=0, max=65535)] = 8000,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Trust every name, grant every role. Loopback only.")
+    ] = False,
+) -> None:
+    """Run the sync server."""
+    if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
+        typer.echo(INSTALL_WORDS, err=True)
+        raise typer.Exit(EXIT_CANNOT_START)
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        rules = Policy.load(policy)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(rules, data, host, port, dev))
+    except CrdtsyncError as error:
+        typer.echo(f"crdtsync serve: {error}", err=True)
+        raise typer.Exit(EXIT_CANNOT_START) from error
+
+
+async def _serve(policy: Policy, data: Path, host: str, port: int, dev: bool) -> None:
+    from crdtsync_server.service import RunningServer
+
+    server = RunningServer(policy=policy, data=data, dev=dev, host=host, port=port)
+    stop = asyncio.Event()
+    _on_signals(stop)
+    async with server:
+        if dev:
+            typer.echo(DEV_WORDS)
+        typer.echo(f"crdtsync: listening on {server.url}, data in {data}")
+        sys.stdout.flush()
+        await stop.wait()
+        typer.echo("crdtsync: stopping; everything that was taken is being saved")
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    """The first signal stops in order; the second ends at once (which loses nothing)."""
+
+    def received(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, received, number)
+        except NotImplementedError:  # pragma: no cover - Windows
+            signal.signal(number, lambda got, _: loop.call_soon_threadsafe(received, got))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

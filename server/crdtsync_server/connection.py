@@ -1,0 +1,432 @@
+"""One WebSocket: a thin shell around the session.
+
+One reader loop (``serve``), one writer task, one timer. Everything that is
+sent goes through the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crdtsync.database import StorageError
+from crdtsync.protocol import close_codes
+from crdtsync.protocol.codec import decode_client, encode
+from crdtsync.protocol.errors import ProtocolError
+from crdtsync.protocol.messages import Answer, Goodbye, Push, Receipt, Refused
+from crdtsync.protocol.server_session import (
+    HELLO_TIMEOUT_US,
+    Action,
+    Admission,
+    Admit,
+    Authenticate,
+    Close,
+    GoLive,
+    LookUpReceipts,
+    NoteAcknowledged,
+    NoteCursor,
+    ReadHead,
+    ReadHistory,
+    ReadSnapshots,
+    Send,
+    ServerSession,
+    Submit,
+)
+from crdtsync_server.authentication import NotAuthenticated
+from crdtsync_server.hub import Feed, changes_frame
+from crdtsync_server.storage.reading import read_history, read_log, read_snapshots
+from crdtsync_server.work import AdmitWork, Fault, LookUpWork, Origin, PushWork
+
+if TYPE_CHECKING:
+    from crdtsync_server.service import Service
+
+logger = logging.getLogger("crdtsync.server.connection")
+
+OUTGOING_BYTES = 4 * 1_048_576
+OUTGOING_FRAMES = 1_000
+"""Answers that wait to be sent. Beyond it no further frame is read from the peer."""
+
+MAX_REASON_BYTES = 123
+"""Of a WebSocket close frame (RFC 6455, 5.5)."""
+
+AsgiMessage = dict[str, Any]
+
+
+class Connection:
+    """A replica that is connected."""
+
+    def __init__(
+        self,
+        service: Service,
+        receive: Callable[[], Any],
+        send: Callable[[AsgiMessage], Any],
+        abort: Callable[[], None],
+    ) -> None:
+        self.replica_id = ""
+        self._service = service
+        self._receive = receive
+        self._asgi_send = send
+        self._abort = abort
+        self._session = ServerSession(
+            policy=service.offer, limits=service.settings.limits, now_us=service.now_us()
+        )
+        self._origin: Origin | None = None
+        self._feed: Feed | None = None
+        self._position: int | None = None
+        self._outgoing: deque[bytes] = deque()
+        self._outgoing_bytes = 0
+        self._woken = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._close: Close | None = None
+        self._closing_since_us: int | None = None
+        self._sending_since_us: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped_reading = False
+
+    # ── for the service and the hub ─────────────────────────────────────────
+
+    def wake(self) -> None:
+        """The space's log has grown."""
+        self._woken.set()
+
+    def fence(self) -> None:
+        """A newer connection of this replica was accepted."""
+        if self._origin is not None:
+            self._origin.fenced = True
+        self._perform(self._session.fenced())
+
+    def stop_reading(self) -> None:
+        """The server is about to stop: frames that come from now on are not looked at."""
+        self._stopped_reading = True
+
+    def restart(self) -> None:
+        """Everything is answered: say goodbye."""
+        self._perform(self._session.restarting())
+
+    def cut(self) -> None:
+        """End the connection without a word to a peer that does not listen."""
+        self._abort()
+
+    # ── reading ─────────────────────────────────────────────────────────────
+
+    async def serve(self) -> None:
+        """Serve until the connection has ended."""
+        writer = asyncio.create_task(self._write(), name="crdtsync writer")
+        self._arm()
+        try:
+            await self._read()
+        finally:
+            self._session.disconnected()
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._origin is not None:
+                self._service.hub.leave(self._origin.space, self)
+            writer.cancel()
+            await asyncio.wait([writer])
+            self._log_end()
+
+    async def _read(self) -> None:
+        while True:
+            await self._has_room.wait()
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            if self._stopped_reading:
+                continue
+            frame = event.get("bytes")
+            if frame is None:
+                frame = event.get("text", "")
+            try:
+                await self._handle(frame)
+            except Exception:
+                logger.exception("a connection failed user_id=%r", self._session.user)
+                self._perform(self._session.failed("a fault of the server"))
+
+    async def _handle(self, frame: bytes | str) -> None:
+        now_us = self._service.now_us()
+        try:
+            message = decode_client(frame)
+        except ProtocolError as error:
+            self._perform(self._session.receive_garbage(str(error)))
+            return
+        for action in self._session.receive(message, now_us):
+            if isinstance(action, Submit):
+                self._submit(action.push, len(frame))
+            elif isinstance(action, Authenticate):
+                await self._authenticate(action)
+            elif isinstance(action, ReadSnapshots):
+                await self._read_snapshots(action)
+            elif isinstance(action, ReadHistory):
+                await self._read_history(action)
+            else:
+                self._perform([action])
+
+    async def _authenticate(self, action: Authenticate) -> None:
+        try:
+            async with asyncio.timeout(HELLO_TIMEOUT_US / 1e6):
+                identity = await self._service.authenticator.authenticate(action.hello)
+        except NotAuthenticated as error:
+            self._perform(self._session.not_authenticated(str(error)))
+            return
+        except Exception:
+            logger.exception("a sign-in could not be checked user_id=%r", action.hello.user)
+            self._perform(
+                self._session.not_admitted("sign_in_unavailable", "sign-in cannot be checked now")
+            )
+            return
+        actions = self._session.authenticated(identity.user, identity.roles, identity.expires_us)
+        for following in actions:
+            assert isinstance(following, Admit)
+            await self._admit(following)
+
+    async def _admit(self, action: Admit) -> None:
+        hello = action.hello
+        origin = Origin(hello.space, hello.replica_id, action.user, action.roles)
+        done = asyncio.Event()
+
+        def admitted(outcome: Admission | Fault) -> None:
+            # In the turn of the loop in which the group was committed: whatever is
+            # queued from older connections is fenced off before the next group.
+            done.set()
+            if isinstance(outcome, Fault):
+                self._perform(
+                    self._session.not_admitted(
+                        outcome.reason, outcome.words, outcome.retry_after_ms
+                    )
+                )
+                return
+            if outcome.known_run:
+                self._service.hub.fence(hello.space, hello.replica_id)
+            actions = self._session.admitted(outcome, self._service.now_us())
+            if outcome.known_run and actions:
+                self._origin = origin
+                self.replica_id = hello.replica_id
+                self._feed = self._service.hub.join(hello.space, self, outcome.head)
+                logger.info(
+                    "connected user_id=%r space=%r replica_id=%s device=%r cursor=%d head=%d",
+                    action.user,
+                    hello.space,
+                    hello.replica_id,
+                    hello.device,
+                    hello.cursor.seq,
+                    outcome.head.seq,
+                )
+            self._perform(actions)
+            # The heartbeat may be due sooner than the hello was.
+            self._arm()
+
+        self._service.ingest.submit(AdmitWork(origin, hello, admitted))
+        await done.wait()
+
+    def _submit(self, push: Push, size_bytes: int) -> None:
+        assert self._origin is not None
+
+        def answered(answers: Sequence[Answer]) -> None:
+            self._perform(self._session.answered(push, answers))
+
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "push request_id=%s user_id=%r ops=%d",
+                push.request_id,
+                self._origin.user,
+                len(push.ops),
+            )
+        self._service.ingest.submit(PushWork(self._origin, push, size_bytes, answered))
+
+    def _look_up(self, action: LookUpReceipts) -> None:
+        assert self._origin is not None
+
+        def found(outcome: Sequence[Receipt] | Fault) -> None:
+            if isinstance(outcome, Fault):
+                self._perform(self._session.receipts_not_found(outcome.words))
+            else:
+                self._perform(self._session.receipts_found(action.request, outcome))
+
+        self._service.ingest.submit(LookUpWork(self._origin, action.op_ids, found))
+
+    async def _read_snapshots(self, action: ReadSnapshots) -> None:
+        assert self._origin is not None
+        space, store = self._origin.space, self._service.store
+        try:
+            page = await store.read(
+                lambda connection: read_snapshots(connection, store.sql, space, action.paging)
+            )
+        except StorageError as error:
+            self._perform(self._session.failed(str(error)))
+            return
+        self._perform(
+            self._session.snapshots_read(
+                action.request, page.rows, page.paging, page.head, page.remaining
+            )
+        )
+
+    async def _read_history(self, action: ReadHistory) -> None:
+        assert self._origin is not None
+        space, store = self._origin.space, self._service.store
+        try:
+            history = await store.read(
+                lambda connection: read_history(connection, store.sql, space, action.request)
+            )
+        except StorageError as error:
+            self._perform(self._session.failed(str(error)))
+            return
+        self._perform(self._session.history_read(history))
+
+    # ── actions ─────────────────────────────────────────────────────────────
+
+    def _perform(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                if isinstance(action.message, Goodbye | Refused):
+                    self._log_refusal(action.message)
+                self._send(encode(action.message))
+            elif isinstance(action, Close):
+                self._close = action
+                self._closing_since_us = self._service.now_us()
+                self._woken.set()
+                self._arm()
+            elif isinstance(action, GoLive):
+                self._position = action.after_seq
+                self._woken.set()
+            elif isinstance(action, LookUpReceipts):
+                self._look_up(action)
+            elif isinstance(action, ReadHead):
+                assert self._feed is not None
+                self._perform(self._session.head_read(action.request, self._feed.head))
+            elif isinstance(action, NoteCursor) and self._origin is not None:
+                self._service.ingest.note_cursor(
+                    self._origin.space, self.replica_id, action.seq, action.outbox
+                )
+            elif isinstance(action, NoteAcknowledged) and self._origin is not None:
+                self._service.ingest.note_acknowledged(
+                    self._origin.space, self.replica_id, action.digest
+                )
+            else:
+                raise AssertionError(f"{action} cannot be performed here")
+
+    def _send(self, frame: bytes) -> None:
+        self._outgoing.append(frame)
+        self._outgoing_bytes += len(frame)
+        if self._outgoing_bytes > OUTGOING_BYTES or len(self._outgoing) > OUTGOING_FRAMES:
+            self._has_room.clear()
+        self._woken.set()
+
+    # ── writing ─────────────────────────────────────────────────────────────
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._outgoing:
+                    frame = self._outgoing.popleft()
+                    self._outgoing_bytes -= len(frame)
+                    await self._put(frame)
+                self._has_room.set()
+                if self._close is not None:
+                    reason = self._close.words.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+                    await self._asgi_send(
+                        {"type": "websocket.close", "code": self._close.code, "reason": reason}
+                    )
+                    return
+                changes = await self._next_changes()
+                if changes is not None:
+                    await self._put(changes)
+                elif not self._outgoing and self._close is None:
+                    self._woken.clear()
+                    if not self._has_changes():
+                        await self._woken.wait()
+        except OSError:
+            logger.debug("the peer is gone user_id=%r", self._session.user)
+        except Exception:
+            logger.exception("a writer failed user_id=%r", self._session.user)
+            self._abort()
+        finally:
+            # The reader must go on to hear that the connection has ended.
+            self._has_room.set()
+
+    async def _put(self, frame: bytes) -> None:
+        self._sending_since_us = self._service.now_us()
+        await self._asgi_send({"type": "websocket.send", "bytes": frame})
+        self._sending_since_us = None
+
+    def _has_changes(self) -> bool:
+        position, feed = self._position, self._feed
+        return position is not None and feed is not None and position < feed.head.seq
+
+    async def _next_changes(self) -> bytes | None:
+        """The frame that goes on from this connection's position; None if it is up to date."""
+        position, feed, origin = self._position, self._feed, self._origin
+        if position is None or feed is None or origin is None:
+            return None
+        frame = feed.frame_after(position)
+        if frame is not None:
+            self._position = frame.last_seq
+            return frame.data
+        if position >= feed.head.seq:
+            return None
+        store = self._service.store
+        try:
+            page = await store.read(
+                lambda connection: read_log(connection, store.sql, origin.space, position)
+            )
+        except StorageError as error:
+            self._perform(self._session.failed(str(error)))
+            self._position = None
+            return None
+        self._position = position + len(page.entries)
+        return changes_frame(page.entries, len(page.entries)) if page.entries else None
+
+    # ── time ────────────────────────────────────────────────────────────────
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        timeouts = self._service.settings.timeouts
+        deadlines = [self._session.deadline_us]
+        if self._sending_since_us is not None:
+            deadlines.append(self._sending_since_us + round(timeouts.send_s * 1e6))
+        if self._closing_since_us is not None:
+            deadlines.append(self._closing_since_us + round(timeouts.close_s * 1e6))
+        known = [deadline for deadline in deadlines if deadline is not None]
+        if known:
+            delay_s = max((min(known) - self._service.now_us()) / 1e6, 0.001)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        now_us = self._service.now_us()
+        timeouts = self._service.settings.timeouts
+        closing, sending = self._closing_since_us, self._sending_since_us
+        if closing is not None:
+            if now_us >= closing + timeouts.close_s * 1e6:
+                self._abort()
+                return
+        elif sending is not None and now_us >= sending + timeouts.send_s * 1e6:
+            self._perform(self._session.too_slow())
+        else:
+            self._perform(self._session.tick(now_us))
+        self._arm()
+
+    # ── logs ────────────────────────────────────────────────────────────────
+
+    def _log_refusal(self, message: Goodbye | Refused) -> None:
+        logger.info(
+            "%s code=%s user_id=%r replica_id=%s words=%r",
+            "refused" if isinstance(message, Refused) else "goodbye",
+            message.code,
+            self._session.user,
+            self.replica_id,
+            message.words,
+        )
+
+    def _log_end(self) -> None:
+        code = self._close.code if self._close is not None else close_codes.NORMAL
+        logger.info(
+            "disconnected user_id=%r replica_id=%s code=%d (%s)",
+            self._session.user,
+            self.replica_id,
+            code,
+            close_codes.NAMES.get(code, "?"),
+        )

@@ -1,0 +1,130 @@
+"""Who is connected to each space, and what they have to be told.
+
+A group's log entries become frames once and are shared by all readers. Each
+reader pulls from its own position: from the recent frames while it keeps up,
+from the log where it does not. Nothing is buffered per reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from crdtsync.protocol.messages import Landmark
+from crdtsync_server.work import Published
+
+TAIL_BYTES = 4 * 1_048_576
+"""Recent frames of a space that stay in memory for its readers."""
+
+FRAME_BYTES = 262_144
+"""About the size of a frame of changes; a larger group becomes several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An encoded ``Changes`` message."""
+
+    last_seq: int
+    data: bytes
+
+
+class Reader(Protocol):
+    """A connection, as its space sees it."""
+
+    replica_id: str
+
+    def wake(self) -> None:
+        """There is something new. Must not block and must not raise."""
+        ...
+
+    def fence(self) -> None:
+        """A newer connection of the same replica was accepted."""
+        ...
+
+
+def changes_frame(entries: Iterable[bytes], count: int) -> bytes:
+    """``Changes`` around entries that are encoded already."""
+    return b"\x92\xa7changes\xdd" + count.to_bytes(4, "big") + b"".join(entries)
+
+
+class Feed:
+    """One space: its committed head, its recent frames, its readers."""
+
+    def __init__(self, head: Landmark) -> None:
+        self.head = head
+        # Ordered, so that a simulated run repeats itself.
+        self.readers: dict[Reader, None] = {}
+        self._frames: dict[int, Frame] = {}
+        self._bytes = 0
+
+    def frame_after(self, seq: int) -> Frame | None:
+        """The frame that goes on right after ``seq``, if it is still held."""
+        return self._frames.get(seq + 1)
+
+    def publish(self, published: Published) -> None:
+        """A group was committed: keep its entries as frames and wake everyone."""
+        self.head = published.head
+        first_seq = published.first_seq
+        for part in _parts(published.entries):
+            frame = Frame(first_seq + len(part) - 1, changes_frame(part, len(part)))
+            self._frames[first_seq] = frame
+            self._bytes += len(frame.data)
+            first_seq = frame.last_seq + 1
+        while self._bytes > TAIL_BYTES and len(self._frames) > 1:
+            oldest = next(iter(self._frames))
+            self._bytes -= len(self._frames.pop(oldest).data)
+        for reader in self.readers:
+            reader.wake()
+
+
+def _parts(entries: list[bytes]) -> Iterable[list[bytes]]:
+    part: list[bytes] = []
+    size_bytes = 0
+    for entry in entries:
+        if part and size_bytes + len(entry) > FRAME_BYTES:
+            yield part
+            part, size_bytes = [], 0
+        part.append(entry)
+        size_bytes += len(entry)
+    if part:
+        yield part
+
+
+class Hub:
+    """The spaces that have readers now."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[str, Feed] = {}
+
+    def publish(self, published: Published) -> None:
+        """Pass committed entries on to the readers of their space."""
+        feed = self._feeds.get(published.space)
+        if feed is not None:
+            feed.publish(published)
+
+    def join(self, space: str, reader: Reader, head: Landmark) -> Feed:
+        """A replica was admitted at ``head``."""
+        feed = self._feeds.get(space)
+        if feed is None:
+            feed = self._feeds[space] = Feed(head)
+        elif head.seq > feed.head.seq:
+            feed.head = head
+        feed.readers[reader] = None
+        return feed
+
+    def fence(self, space: str, replica_id: str) -> None:
+        """A hello of this replica was accepted: close its connections up to now."""
+        feed = self._feeds.get(space)
+        if feed is not None:
+            for reader in [one for one in feed.readers if one.replica_id == replica_id]:
+                feed.readers.pop(reader, None)
+                reader.fence()
+
+    def leave(self, space: str, reader: Reader) -> None:
+        """A connection has ended. May be called twice."""
+        feed = self._feeds.get(space)
+        if feed is not None:
+            feed.readers.pop(reader, None)
+            if not feed.readers:
+                del self._feeds[space]

@@ -1,0 +1,231 @@
+"""A running server: the store, ingest, the hub and whoever is connected."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from crdtsync.database import StorageError
+from crdtsync.policy import Policy
+from crdtsync.protocol.messages import Limits
+from crdtsync.protocol.server_session import PolicyOffer
+from crdtsync_server.app import make_app
+from crdtsync_server.authentication import Authenticator, DevAuthenticator
+from crdtsync_server.connection import Connection
+from crdtsync_server.hub import Hub
+from crdtsync_server.ingest import Ingest
+from crdtsync_server.settings import Settings, Timeouts
+from crdtsync_server.storage.policies import adopt_policy
+from crdtsync_server.storage.store import Store
+from crdtsync_server.websocket import SyncWebSocketProtocol
+
+logger = logging.getLogger("crdtsync.server")
+
+LISTEN_BACKLOG = 2_048
+"""Replicas come back all at once after a restart."""
+
+
+def wall_clock_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1_000
+
+
+class Service:
+    """Everything of a server but the socket it listens on.
+
+    ``start`` opens the store and adopts the policy; ``drain`` takes nothing
+    new, commits and answers what is queued, and says goodbye; ``close`` ends
+    what is left. ``now_us`` is the only clock.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        settings: Settings,
+        authenticator: Authenticator,
+        *,
+        now_us: Callable[[], int] = wall_clock_us,
+    ) -> None:
+        self.policy = policy
+        self.offer = PolicyOffer(policy.version, policy.hash, policy.text)
+        self.settings = settings
+        self.authenticator = authenticator
+        self.now_us = now_us
+        self.hub = Hub()
+        self.draining = False
+        self._connections: dict[Connection, asyncio.Task[None] | None] = {}
+        self._store: Store | None = None
+        self._ingest: Ingest | None = None
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        assert self._store is not None, "the service was not started"
+        return self._store
+
+    @property
+    def ingest(self) -> Ingest:
+        """Where connections submit their work."""
+        assert self._ingest is not None, "the service was not started"
+        return self._ingest
+
+    async def start(self, store: Store | None = None) -> None:
+        """Open the store (or take this one). Raises StorageError or PolicyRefused."""
+        self._store = store if store is not None else await Store.open(self.settings.folder)
+        try:
+            sql, policy, now_us = self._store.sql, self.policy, self.now_us()
+            await self._store.write(
+                lambda connection: adopt_policy(connection, sql, policy, now_us)
+            )
+        except BaseException:
+            await self._store.close()
+            raise
+        self._ingest = Ingest(
+            self._store, self.policy, now_us=self.now_us, publish=self.hub.publish
+        )
+        self._ingest.start()
+
+    async def serve_connection(self, connection: Connection) -> None:
+        """Serve one connection until it ends."""
+        self._connections[connection] = asyncio.current_task()
+        try:
+            await connection.serve()
+        finally:
+            del self._connections[connection]
+
+    async def drain(self) -> None:
+        """No new ops; commit what is queued, answer it, say goodbye, wait for the last."""
+        self.draining = True
+        for connection in self._connections:
+            connection.stop_reading()
+        await self.ingest.stop()
+        for connection in list(self._connections):
+            connection.restart()
+        tasks = [task for task in self._connections.values() if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.settings.timeouts.drain_s)
+        for connection in list(self._connections):
+            connection.cut()
+
+    async def close(self) -> None:
+        """Close the store. After ``drain``."""
+        await self.store.close()
+
+
+class RunningServer:
+    """A server in the current event loop: ``async with RunningServer(…) as server``.
+
+    For tests, the demo and programs that bring their own server. The same code
+    runs behind ``crdtsync serve``. Raises StorageError, PolicyRefused or
+    BadSettings when it cannot start.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        data: str | Path,
+        dev: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        authenticator: Authenticator | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        now_us: Callable[[], int] = wall_clock_us,
+        store: Store | None = None,
+    ) -> None:
+        settings = Settings(Path(data), host, port, dev, limits or Limits(), timeouts or Timeouts())
+        settings.check(authenticated=authenticator is not None)
+        self._settings = settings
+        self._store = store
+        self.service = Service(
+            policy, settings, authenticator or DevAuthenticator(policy), now_us=now_us
+        )
+        self.port = 0
+        self._uvicorn: uvicorn.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Where replicas connect."""
+        host = self._settings.host
+        return f"ws://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; when it returns, replicas can connect."""
+        listener = listen(self._settings.host, self._settings.port)
+        try:
+            await self.service.start(self._store)
+        except BaseException:
+            listener.close()
+            raise
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            make_app(self.service),
+            ws=SyncWebSocketProtocol,
+            ws_per_message_deflate=False,
+            ws_max_size=self._settings.limits.frame_bytes,
+            # Our own heartbeats tell more than WebSocket pings: they go through the session.
+            ws_ping_interval=None,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        config.load()
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[listener])
+        self._uvicorn = server
+        self._listener = listener
+
+    async def stop(self) -> None:
+        """Stop as on SIGTERM: commit, answer, say goodbye, close."""
+        server = self._uvicorn
+        if server is None:
+            return
+        self._uvicorn = None
+        for listening in server.servers:
+            listening.close()
+        try:
+            await self.service.drain()
+        finally:
+            for protocol in list(server.server_state.connections):
+                protocol.transport.abort()
+            await server.shutdown(sockets=[self._listener])
+            await self.service.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises StorageError-like errors in words."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=LISTEN_BACKLOG)
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Choose another port (--port 0 takes a free one), or stop what uses it"
+        ) from error
+
+
+class CannotListen(StorageError):
+    """The address is taken or not ours."""

@@ -1,0 +1,69 @@
+"""Entries that were superseded before they arrived (DESIGN.md, "What a write supersedes")."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from crdtsync.documents.ops import EntryId
+from crdtsync_server.storage.keys import SEQ_BITS, in_chunks
+
+Place = tuple[int, str, str]
+"""(space id, collection, record): a grave holds for entries of its own record only."""
+
+
+_NONE: frozenset[tuple[str, EntryId]] = frozenset()
+
+
+class Graves:
+    """The graves that matter to one group."""
+
+    def __init__(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._known: dict[bytes, dict[Place, set[tuple[str, int]]]] = {}
+
+    def prefetch(self, keys: Sequence[bytes]) -> None:
+        """Read the graves of these ops. Mostly there is none at all."""
+        if not self._connection.execute(self._sql["any_grave"]).fetchone():
+            return
+        for placeholders, chunk in in_chunks(keys):
+            statement = self._sql["find_graves"].replace("/*ids*/", placeholders)
+            for key, root, n, *place in self._connection.execute(statement, chunk):
+                self._add(key, (place[0], place[1], place[2]), root, n)
+
+    def of(
+        self, key: bytes, space_id: int, collection: str, record: str
+    ) -> frozenset[tuple[str, EntryId]]:
+        """The op's own entries that were superseded already."""
+        known = self._known.get(key)
+        if known is None:
+            return _NONE
+        op_id = _uuid_text(key)
+        return frozenset(
+            (root, EntryId(op_id, n)) for root, n in known.get((space_id, collection, record), ())
+        )
+
+    def dig(
+        self, missing: Iterable[tuple[bytes, str, int]], place: int, collection: str, record: str
+    ) -> None:
+        """Remember superseded entries that have not arrived; ``place`` is where from."""
+        space_id = place >> SEQ_BITS
+        for key, root, n in missing:
+            self._add(key, (space_id, collection, record), root, n)
+            self._connection.execute(
+                self._sql["dig_grave"], (key, root, n, space_id, collection, record, place)
+            )
+
+    def close(self, key: bytes) -> None:
+        """The op has arrived: from now on its receipt tells what became of it."""
+        if self._known.pop(key, None) is not None:
+            self._connection.execute(self._sql["close_graves"], (key,))
+
+    def _add(self, key: bytes, place: Place, root: str, n: int) -> None:
+        self._known.setdefault(key, {}).setdefault(place, set()).add((root, n))
+
+
+def _uuid_text(key: bytes) -> str:
+    text = key.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

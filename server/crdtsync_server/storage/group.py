@@ -1,0 +1,492 @@
+"""One group at work: a transaction in which ops are decided one after the other."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from crdtsync.documents.errors import InvalidOp
+from crdtsync.documents.folding import fold_counters
+from crdtsync.documents.ops import (
+    DELETION_ROOT,
+    SAFE_INTEGER,
+    DeleteMark,
+    EntryId,
+    Op,
+    check_op,
+    content_digest,
+)
+from crdtsync.documents.settling import Decision, check_against_policy, decide, log_entry
+from crdtsync.documents.state import LogEntry, RecordState
+from crdtsync.policy import InvalidValue, Policy
+from crdtsync.protocol.messages import (
+    Answer,
+    Held,
+    Landmark,
+    PushedOp,
+    Receipt,
+    RefusedOp,
+    Transient,
+)
+from crdtsync.protocol.server_session import Admission
+from crdtsync_server.storage.admitting import read_admission
+from crdtsync_server.storage.cache import Cache, CachedRecord, RecordKey, SpaceHead
+from crdtsync_server.storage.conflicts import note_conflicts
+from crdtsync_server.storage.graves import Graves
+from crdtsync_server.storage.keys import chain, position, uuid_bytes
+from crdtsync_server.storage.receipts import (
+    ENTRY_DECODER,
+    ENTRY_ENCODER,
+    Accepted,
+    find_accepted,
+    read_receipts,
+)
+from crdtsync_server.work import (
+    AdmitWork,
+    LookUpWork,
+    Notes,
+    Origin,
+    Published,
+    PushWork,
+    Result,
+    Work,
+)
+
+logger = logging.getLogger("crdtsync.server.ingest")
+
+MAX_RECORD_BYTES = 8 * 1_048_576
+"""A record in its stored form. A page of snapshots has to carry at least one."""
+
+ENTRY_BYTES = 160
+"""Of an entry in a record besides its value: op_id, user, times."""
+
+UTF8_MAX_BYTES = 4
+
+ACKNOWLEDGED_KEPT = 32
+"""Digests for reconciliation that are kept per replica."""
+
+POISON_RETRY_MS = 60_000
+"""An op whose decision met a fault of the server: it needs a mended server, not a person."""
+
+_OUTBOX_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Spoiled(Exception):
+    """A group that stopped in the middle of accepting an op: none of it may stand."""
+
+
+class Group:
+    """Decides ops on top of the database and of what this group decided before."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        cache: Cache,
+        sql: Mapping[str, str],
+        connection: sqlite3.Connection,
+        now_us: int,
+    ) -> None:
+        self._policy = policy
+        self._cache = cache
+        self._sql = sql
+        self._connection = connection
+        self._now_us = now_us
+        self._keys: dict[str, bytes] = {}
+        self._accepted: dict[bytes, Accepted] = {}
+        self._stored: dict[bytes, Accepted] = {}
+        self._log: dict[int, LogEntry] = {}
+        self._graves = Graves(connection, sql)
+        self._fenced_by: dict[tuple[str, str], Origin] = {}
+        self._log_rows: list[tuple[object, ...]] = []
+        self._receipt_rows: list[tuple[bytes, int]] = []
+        self._touched: dict[RecordKey, CachedRecord] = {}
+        self._grown: set[str] = set()
+        self._entries: dict[str, list[bytes]] = {}
+
+    def perform_all(self, works: Sequence[Work]) -> list[Result]:
+        """Decide in order. Raises only for faults that spoil the whole group."""
+        self._prefetch(works)
+        return [self._perform(work) for work in works]
+
+    def published(self) -> list[Published]:
+        """The new log entries by space, for when the group is committed."""
+        found = []
+        for space, entries in self._entries.items():
+            head = self._cache.heads[space]
+            landmark = Landmark(head.seq, head.digest)
+            found.append(Published(space, head.seq - len(entries) + 1, entries, landmark))
+        return found
+
+    # ── works ───────────────────────────────────────────────────────────────
+
+    def _perform(self, work: Work) -> Result:
+        origin = work.origin
+        if origin.fenced:
+            return None
+        if isinstance(work, AdmitWork):
+            return self._admit(work)
+        if self._fenced_by.get((origin.space, origin.replica_id), origin) is not origin:
+            return None
+        if isinstance(work, PushWork):
+            head = self._head(origin.space)
+            replica = self._replica(head.space_id, origin)
+            request_id = uuid_bytes(work.push.request_id)
+            return [
+                self._answer(origin, head, replica, request_id, pushed) for pushed in work.push.ops
+            ]
+        return self._look_up(work)
+
+    def _look_up(self, work: LookUpWork) -> list[Receipt]:
+        self.flush()
+        return read_receipts(self._connection, self._sql, work.origin.space, work.op_ids)
+
+    def _admit(self, work: AdmitWork) -> Admission:
+        hello, origin = work.hello, work.origin
+        head = self._head(origin.space)
+        self.flush()
+        admission = read_admission(self._connection, self._sql, hello, self._now_us)
+        if admission.known_run:
+            self._fenced_by[(origin.space, origin.replica_id)] = origin
+            self._connection.execute(
+                self._sql["admit_replica"],
+                (
+                    hello.run,
+                    origin.user,
+                    hello.device,
+                    hello.software,
+                    _OUTBOX_ENCODER.encode(hello.outbox),
+                    hello.cursor.seq,
+                    self._now_us,
+                    self._replica(head.space_id, origin),
+                ),
+            )
+        return admission
+
+    # ── ops ─────────────────────────────────────────────────────────────────
+
+    def _answer(
+        self, origin: Origin, head: SpaceHead, replica: int, request_id: bytes, pushed: PushedOp
+    ) -> Answer:
+        op = pushed.op
+        try:
+            return self._judge(origin, head, replica, request_id, pushed)
+        except InvalidOp as error:
+            return RefusedOp(op.op_id, error.code, error.field, str(error))
+        except InvalidValue as error:
+            return RefusedOp(op.op_id, error.code, error.field, str(error), error.params)
+        except (sqlite3.Error, Spoiled):
+            raise
+        except Exception:
+            # One op must not hold back everyone else's for ever.
+            logger.exception(
+                "an op could not be decided op_id=%r user_id=%r space=%r",
+                op.op_id,
+                origin.user,
+                origin.space,
+            )
+            return Transient(op.op_id, "server_fault", POISON_RETRY_MS)
+
+    def _judge(
+        self, origin: Origin, head: SpaceHead, replica: int, request_id: bytes, pushed: PushedOp
+    ) -> Answer:
+        op = pushed.op
+        check_op(op)
+        key = self._keys[op.op_id]
+        content = content_digest(op)
+        known = self._accepted.get(key) or self._stored.get(key)
+        if known is not None:
+            if known.content_digest != content or known.space_id != head.space_id:
+                raise InvalidOp(
+                    "op_id_reused", "another op was accepted under this op_id; write it anew"
+                )
+            return known.receipt
+        if op.user != origin.user:
+            raise InvalidOp(
+                "wrong_author", "this was written by someone else; it goes out under their sign-in"
+            )
+        collection = self._policy.collections.get(op.collection)
+        if collection is None:
+            raise InvalidOp(
+                "unknown_collection",
+                f"the policy has no collection {op.collection!r}; "
+                f"known: {', '.join(self._policy.collections)}",
+            )
+        check_against_policy(op, collection, origin.roles)
+        if pushed.after is not None and not self._is_accepted(pushed.after):
+            return Held(op.op_id, pushed.after)
+        cached = self._record(head.space_id, op.collection, op.record)
+        received_us = max(self._now_us, head.received_us)
+        decision = decide(
+            cached.state,
+            op,
+            collection,
+            received_us=received_us,
+            graves=self._graves.of(key, head.space_id, op.collection, op.record),
+            ops_since=lambda seq: self._ops_since(head.space_id, cached.state, seq),
+        )
+        missing = self._check_unseen(head.space_id, op, decision) if decision.unseen else []
+        grown_bytes = _check_size(cached, op, decision)
+        seq = head.seq + 1
+        digest = chain(head.digest, key)
+        entry = log_entry(
+            op,
+            decision,
+            seq=seq,
+            digest=digest,
+            received_us=received_us,
+            prev_seq=cached.state.seq,
+        )
+        encoded = ENTRY_ENCODER.encode(entry)
+        accepted = Accepted(head.space_id, content, entry)
+        try:
+            self._accept(head, key, accepted, decision, missing, cached)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            raise Spoiled(f"accepting {op.op_id} stopped half way") from error
+        self._cache.resize(cached, cached.size_bytes + grown_bytes)
+        self._grown.add(origin.space)
+        self._entries.setdefault(origin.space, []).append(encoded)
+        self._log_rows.append(
+            (
+                position(head.space_id, seq),
+                content,
+                encoded,
+                request_id,
+                replica,
+                min(max(pushed.attempts, 0), SAFE_INTEGER),
+                min(max(pushed.created_us, 0), SAFE_INTEGER),
+            )
+        )
+        return accepted.receipt
+
+    def _accept(
+        self,
+        head: SpaceHead,
+        key: bytes,
+        accepted: Accepted,
+        decision: Decision,
+        missing: list[tuple[bytes, str, int]],
+        cached: CachedRecord,
+    ) -> None:
+        """Make the decision true for what comes after it in this group."""
+        entry = accepted.entry
+        place = position(head.space_id, entry.seq)
+        if decision.conflicts:
+            note_conflicts(self._connection, self._sql, head.space_id, entry, decision.conflicts)
+        self._graves.close(key)
+        self._graves.dig(missing, place, entry.collection, entry.record)
+        head.seq, head.digest, head.received_us = entry.seq, entry.digest, entry.received_us
+        cached.state.apply_entry(entry)
+        fold_counters(cached.state)
+        self._touched[(head.space_id, entry.collection, entry.record)] = cached
+        self._accepted[key] = accepted
+        self._log[place] = entry
+        self._receipt_rows.append((key, place))
+
+    def _is_accepted(self, op_id: str) -> bool:
+        key = self._keys.get(op_id)
+        return key is not None and (key in self._accepted or key in self._stored)
+
+    def _check_unseen(
+        self, space_id: int, op: Op, decision: Decision
+    ) -> list[tuple[bytes, str, int]]:
+        """Superseded entries that nobody has sent yet: (op_id, root, n) of the graves to dig.
+
+        Raises InvalidOp where an entry of another field or record is named.
+        """
+        keys = {seen.op_id: uuid_bytes(seen.op_id) for _, seen in decision.unseen}
+        asked = [key for key in keys.values() if key not in self._accepted]
+        stored = find_accepted(self._connection, self._sql["find_receipts"], asked)
+        missing: list[tuple[bytes, str, int]] = []
+        for root, seen in decision.unseen:
+            key = keys[seen.op_id]
+            known = self._accepted.get(key) or stored.get(key)
+            if known is None:
+                missing.append((key, root, seen.n))
+            elif not known.wrote(space_id, op.collection, op.record, root):
+                raise InvalidOp(
+                    "bad_supersedes", f"{root}: an entry of another field or record is superseded"
+                )
+        return missing
+
+    def _ops_since(
+        self, space_id: int, state: RecordState, since_seq: int
+    ) -> Iterator[tuple[int, str, bool]]:
+        """The record's log entries above ``since_seq``, newest first, for a delete's base."""
+        seq = state.seq
+        while seq > since_seq:
+            entry = self._log_entry(space_id, seq)
+            yield seq, entry.op_id, _is_delete(entry)
+            seq = entry.prev_seq
+
+    def _log_entry(self, space_id: int, seq: int) -> LogEntry:
+        place = position(space_id, seq)
+        known = self._log.get(place)
+        if known is not None:
+            return known
+        row = self._connection.execute(self._sql["log_entry"], (place,)).fetchone()
+        return ENTRY_DECODER.decode(row[0])
+
+    # ── rows ────────────────────────────────────────────────────────────────
+
+    def _prefetch(self, works: Sequence[Work]) -> None:
+        """One look-up for all op_ids of the group, in place of one each."""
+        for work in works:
+            if isinstance(work, PushWork) and not work.origin.fenced:
+                for pushed in work.push.ops:
+                    self._add_key(pushed.op.op_id)
+                    if pushed.after is not None:
+                        self._add_key(pushed.after)
+        if self._keys:
+            keys = list(dict.fromkeys(self._keys.values()))
+            self._stored = find_accepted(self._connection, self._sql["find_receipts"], keys)
+            self._graves.prefetch(keys)
+
+    def _add_key(self, op_id: str) -> None:
+        """Ids that nobody has checked yet: what is none has no key."""
+        if op_id not in self._keys:
+            try:
+                self._keys[op_id] = uuid_bytes(op_id)
+            except ValueError:
+                return
+
+    def _head(self, space: str) -> SpaceHead:
+        head = self._cache.heads.get(space)
+        if head is None:
+            head = self._cache.heads[space] = self._read_head(space)
+        return head
+
+    def _read_head(self, space: str) -> SpaceHead:
+        row = self._connection.execute(self._sql["find_space"], (space,)).fetchone()
+        if row is None:
+            cursor = self._connection.execute(self._sql["add_space"], (space, self._now_us))
+            assert cursor.lastrowid is not None
+            return SpaceHead(cursor.lastrowid, 0, b"", 0)
+        return SpaceHead(*row[:4])
+
+    def _replica(self, space_id: int, origin: Origin) -> int:
+        known = self._cache.replicas.get((space_id, origin.replica_id))
+        if known is not None:
+            return known
+        row = self._connection.execute(
+            self._sql["find_replica"], (space_id, origin.replica_id)
+        ).fetchone()
+        if row is None:
+            cursor = self._connection.execute(
+                self._sql["add_replica"],
+                (space_id, origin.replica_id, origin.user, self._now_us, self._now_us),
+            )
+            assert cursor.lastrowid is not None
+            row = (cursor.lastrowid,)
+        self._cache.replicas[(space_id, origin.replica_id)] = row[0]
+        return int(row[0])
+
+    def _record(self, space_id: int, collection: str, record: str) -> CachedRecord:
+        key = (space_id, collection, record)
+        cached = self._cache.record(key)
+        if cached is not None:
+            return cached
+        row = self._connection.execute(self._sql["find_record"], key).fetchone()
+        if row is None:
+            return self._cache.hold(key, CachedRecord(0, RecordState(collection, record), 0))
+        state = RecordState.decode(collection, record, row[1])
+        return self._cache.hold(key, CachedRecord(row[0], state, len(row[1])))
+
+    def flush(self) -> None:
+        """Write what was decided so far, so that statements see it."""
+        run = self._connection.executemany
+        if self._log_rows:
+            run(self._sql["append_log"], self._log_rows)
+            # In the order of the index: neighbours share pages.
+            run(self._sql["add_receipt"], sorted(self._receipt_rows))
+            self._log_rows, self._receipt_rows = [], []
+        if self._touched:
+            self._write_records()
+        for space in self._grown:
+            head = self._cache.heads[space]
+            self._connection.execute(
+                self._sql["advance_space"],
+                (head.seq, head.digest, head.received_us, head.space_id),
+            )
+        self._grown = set()
+
+    def _write_records(self) -> None:
+        new: list[tuple[object, ...]] = []
+        changed: list[tuple[object, ...]] = []
+        for (space_id, collection, record), cached in self._touched.items():
+            data = cached.state.encode()
+            self._cache.resize(cached, len(data))
+            place = position(space_id, cached.state.seq)
+            if cached.row_id:
+                changed.append((place, data, cached.row_id))
+            else:
+                cached.row_id = self._next_record_id()
+                new.append((cached.row_id, space_id, collection, record, place, data))
+        self._touched = {}
+        if new:
+            self._connection.executemany(self._sql["add_record"], new)
+        if changed:
+            self._connection.executemany(self._sql["write_record"], changed)
+
+    def _next_record_id(self) -> int:
+        if self._cache.last_record_id is None:
+            row = self._connection.execute(self._sql["last_record_id"]).fetchone()
+            self._cache.last_record_id = int(row[0])
+        self._cache.last_record_id += 1
+        return self._cache.last_record_id
+
+    def store_notes(self, notes: Notes) -> None:
+        """What replicas reported about themselves."""
+        for (space, replica_id), note in notes.cursors.items():
+            outbox = _OUTBOX_ENCODER.encode(note.outbox)
+            self._connection.execute(
+                self._sql["note_cursor"],
+                (note.seq, note.at_us, outbox, note.at_us, space, replica_id),
+            )
+        for one in notes.acknowledged:
+            digest = one.digest
+            self._connection.execute(
+                self._sql["add_acknowledged"],
+                (
+                    digest.to_seq,
+                    digest.from_seq,
+                    digest.count,
+                    digest.digest,
+                    one.at_us,
+                    one.space,
+                    one.replica_id,
+                ),
+            )
+            self._connection.execute(
+                self._sql["trim_acknowledged"], (one.space, one.replica_id, ACKNOWLEDGED_KEPT)
+            )
+
+
+def _check_size(cached: CachedRecord, op: Op, decision: Decision) -> int:
+    """How many bytes the record grows by at most. Raises InvalidOp beyond the bound."""
+    added = 0
+    for write in op.writes.values():
+        for value in write.values:
+            added += len(value) * UTF8_MAX_BYTES + ENTRY_BYTES
+    if cached.size_bytes + added <= MAX_RECORD_BYTES:
+        return added
+    # Close to the bound it is worth counting, and a write that frees more than it adds is taken.
+    exact = sum(len(v.encode()) + ENTRY_BYTES for w in op.writes.values() for v in w.values)
+    freed = 0
+    for gone in decision.removed:
+        entry = cached.state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
+        freed += 0 if entry is None else len(entry.value.encode())
+    if cached.size_bytes + exact > MAX_RECORD_BYTES and exact > freed:
+        raise InvalidOp(
+            "too_large", f"the record would be larger than {MAX_RECORD_BYTES} bytes; split it"
+        )
+    return exact
+
+
+def _is_delete(entry: LogEntry) -> bool:
+    values = entry.writes.get(DELETION_ROOT)
+    return values is not None and DeleteMark.parse(values[0]).deleted

@@ -1,0 +1,46 @@
+"""The writing side of the store: groups of ops, decided and committed as one.
+
+Everything here runs on the thread that owns the writing connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from crdtsync.database import queries, transaction
+from crdtsync.policy import Policy
+from crdtsync_server.storage.cache import Cache
+from crdtsync_server.storage.group import Group
+from crdtsync_server.work import GroupResult, Notes, Work
+
+
+class Ledger:
+    """Decides and commits groups under one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._sql = queries("crdtsync_server.storage", "queries.sql")
+        self._cache = Cache()
+
+    def commit_group(
+        self, connection: sqlite3.Connection, works: Sequence[Work], notes: Notes, now_us: int
+    ) -> GroupResult:
+        """Decide ``works`` in order and commit them as one transaction.
+
+        When it returns, every decision is durable (invariant 2). When it
+        raises, nothing of the group happened, and nothing that was held in
+        memory is trusted any more.
+        """
+        try:
+            with transaction(connection):
+                group = Group(self._policy, self._cache, self._sql, connection, now_us)
+                results = group.perform_all(works)
+                group.store_notes(notes)
+                group.flush()
+        except BaseException:
+            self._cache.forget()
+            raise
+        published = group.published()
+        self._cache.evict()
+        return GroupResult(results, published)

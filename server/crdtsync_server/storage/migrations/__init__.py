@@ -1,0 +1,1 @@
+"""Numbered steps of the schema (``crdtsync.database.migrate`` runs them)."""

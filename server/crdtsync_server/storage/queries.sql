@@ -1,0 +1,132 @@
+-- Every statement of the server's store. `/*ids*/` is replaced by placeholders.
+
+-- name: find_space
+SELECT id, seq, digest, received_us, log_start FROM spaces WHERE name = ?;
+
+-- name: add_space
+INSERT INTO spaces (name, created_us) VALUES (?, ?);
+
+-- name: advance_space
+UPDATE spaces SET seq = ?, digest = ?, received_us = ? WHERE id = ?;
+
+-- name: set_log_start
+UPDATE spaces SET log_start = ? WHERE id = ?;
+
+-- name: append_log
+INSERT INTO log (position, content_digest, entry, request_id, replica, attempts, created_us)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_receipt
+INSERT INTO receipts (op_id, position) VALUES (?, ?);
+
+-- name: find_receipts
+SELECT receipts.op_id, log.position, log.content_digest, log.entry
+FROM receipts JOIN log ON log.position = receipts.position
+WHERE receipts.op_id IN (/*ids*/);
+
+-- name: log_entry
+SELECT entry FROM log WHERE position = ?;
+
+-- name: log_page
+SELECT entry FROM log WHERE position > ? AND position <= ? ORDER BY position;
+
+-- name: replace_log_entry
+UPDATE log SET entry = ? WHERE position = ?;
+
+-- name: log_rows
+SELECT position, entry FROM log WHERE position BETWEEN ? AND ? ORDER BY position;
+
+-- name: last_record_id
+SELECT coalesce(max(id), 0) FROM records;
+
+-- name: find_record
+SELECT id, state FROM records WHERE space = ? AND collection = ? AND record = ?;
+
+-- name: add_record
+INSERT INTO records (id, space, collection, record, position, state) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: write_record
+UPDATE records SET position = ?, state = ? WHERE id = ?;
+
+-- name: records_below
+SELECT collection, record, position, state FROM records
+WHERE position > ? AND position < ? ORDER BY position DESC;
+
+-- name: records_above
+SELECT collection, record, position, state FROM records
+WHERE position > ? AND position <= ? ORDER BY position;
+
+-- name: count_records
+SELECT count(*) FROM records WHERE position > ? AND position <= ?;
+
+-- name: find_graves
+SELECT op_id, root, n, space, collection, record FROM graves WHERE op_id IN (/*ids*/);
+
+-- name: any_grave
+SELECT 1 FROM graves LIMIT 1;
+
+-- name: dig_grave
+INSERT OR IGNORE INTO graves (op_id, root, n, space, collection, record, position)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: close_graves
+DELETE FROM graves WHERE op_id = ?;
+
+-- name: last_conflict
+SELECT id, status, candidates FROM conflicts
+WHERE space = ? AND collection = ? AND record = ? AND root = ? ORDER BY id DESC LIMIT 1;
+
+-- name: open_conflict
+INSERT INTO conflicts (space, collection, record, root, status, opened_us, changed_us, candidates)
+VALUES (?, ?, ?, ?, 'open', ?, ?, ?);
+
+-- name: change_conflict
+UPDATE conflicts SET status = ?, changed_us = ?, candidates = ?, reopened = reopened + ?
+WHERE id = ?;
+
+-- name: add_conflict_event
+INSERT INTO conflict_events (conflict, seq, kind, at_us, user, op_id, candidates)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: find_replica
+SELECT id, run FROM replicas WHERE space = ? AND replica_id = ?;
+
+-- name: add_replica
+INSERT INTO replicas (space, replica_id, user, first_seen_us, last_seen_us) VALUES (?, ?, ?, ?, ?);
+
+-- name: admit_replica
+UPDATE replicas
+SET run = ?, user = ?, device = ?, software = ?, outbox = ?, cursor_seq = ?,
+    last_seen_us = ?
+WHERE id = ?;
+
+-- name: note_cursor
+UPDATE replicas SET cursor_seq = max(cursor_seq, ?), cursor_us = ?, outbox = ?, last_seen_us = ?
+WHERE space = (SELECT id FROM spaces WHERE name = ?) AND replica_id = ?;
+
+-- name: add_acknowledged
+INSERT OR REPLACE INTO acknowledged (replica, to_seq, from_seq, count, digest, received_us)
+SELECT replicas.id, ?, ?, ?, ?, ? FROM replicas JOIN spaces ON spaces.id = replicas.space
+WHERE spaces.name = ? AND replicas.replica_id = ?;
+
+-- name: trim_acknowledged
+DELETE FROM acknowledged
+WHERE replica = (SELECT replicas.id FROM replicas JOIN spaces ON spaces.id = replicas.space
+                 WHERE spaces.name = ?1 AND replicas.replica_id = ?2)
+  AND to_seq <= (SELECT acknowledged.to_seq FROM acknowledged
+                 JOIN replicas ON replicas.id = acknowledged.replica
+                 JOIN spaces ON spaces.id = replicas.space
+                 WHERE spaces.name = ?1 AND replicas.replica_id = ?2
+                 ORDER BY acknowledged.to_seq DESC LIMIT 1 OFFSET ?3);
+
+-- name: newest_policy
+SELECT version, hash, text FROM policies ORDER BY version DESC LIMIT 1;
+
+-- name: find_policy
+SELECT hash FROM policies WHERE version = ?;
+
+-- name: add_policy
+INSERT INTO policies (version, hash, text, first_used_us) VALUES (?, ?, ?, ?);
+
+-- name: record_position
+SELECT position FROM records WHERE space = ? AND collection = ? AND record = ?;

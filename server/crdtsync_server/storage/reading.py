@@ -1,0 +1,217 @@
+"""The reading side of the store: committed data only, never behind a group (invariant 2)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+
+from crdtsync.database import StorageError
+from crdtsync.documents.state import LogEntry, StoredRecord
+from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging, SnapshotRow
+from crdtsync_server.storage.keys import position, seq_of
+from crdtsync_server.storage.receipts import ENTRY_DECODER
+
+PAGE_ROWS = 500
+PAGE_BYTES = 1_048_576
+"""A page of snapshots ends after so many rows or bytes, but never before its first row."""
+
+LOG_PAGE_BYTES = 262_144
+"""One frame of changes for a reader that catches up."""
+
+HISTORY_PAGE_ENTRIES = 200
+HISTORY_PAGE_BYTES = 1_048_576
+
+HISTORY_STEPS = 10_000
+"""Entries that are walked to find the first of a page. A page that goes on from the
+one before needs none of them."""
+
+
+class SnapshotPageRead(msgspec.Struct, frozen=True):
+    """A page of records, their states still encoded."""
+
+    rows: tuple[SnapshotRow, ...]
+    paging: Paging | None
+    head: Landmark
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Consecutive log entries, still encoded."""
+
+    first_seq: int
+    entries: list[bytes]
+
+
+class reading:  # noqa: N801 - reads as a statement: `with reading(connection):`
+    """One consistent view of the committed data."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN")
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def read_log(
+    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, after_seq: int
+) -> LogPage:
+    """The next log entries above ``after_seq``, up to about ``LOG_PAGE_BYTES``."""
+    entries: list[bytes] = []
+    with reading(connection):
+        row = connection.execute(sql["find_space"], (space,)).fetchone()
+        if row is not None:
+            space_id, head_seq, _, _, log_start = row
+            if after_seq + 1 < log_start:
+                raise StorageError("the log was cut meanwhile; connect again to get snapshots")
+            size_bytes = 0
+            bounds = (position(space_id, after_seq), position(space_id, head_seq))
+            for (entry,) in connection.execute(sql["log_page"], bounds):
+                entries.append(entry)
+                size_bytes += len(entry)
+                if size_bytes >= LOG_PAGE_BYTES:
+                    break
+    return LogPage(after_seq + 1, entries)
+
+
+def read_head(connection: sqlite3.Connection, sql: Mapping[str, str], space: str) -> Landmark:
+    """The committed head of a space."""
+    row = connection.execute(sql["find_space"], (space,)).fetchone()
+    return Landmark(0, b"") if row is None else Landmark(row[1], row[2])
+
+
+def read_snapshots(
+    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, paging: Paging
+) -> SnapshotPageRead:
+    """The page at ``paging``: downwards from ``before``, then upwards from ``after``."""
+    with reading(connection):
+        row = connection.execute(sql["find_space"], (space,)).fetchone()
+        if row is None:
+            return SnapshotPageRead((), None, Landmark(0, b""), 0)
+        space_id, head_seq, digest = row[:3]
+        page = _Page(space_id)
+        head = Landmark(head_seq, digest)
+        following = paging
+        if following.before:
+            following = page.downwards(connection, sql, following)
+        if not following.before and not page.is_full:
+            upwards = page.upwards(connection, sql, following, head_seq)
+            if upwards is None:
+                return SnapshotPageRead(tuple(page.rows), None, head, 0)
+            following = upwards
+        remaining = _count_remaining(connection, sql, space_id, following, head_seq)
+    return SnapshotPageRead(tuple(page.rows), following, head, remaining)
+
+
+class _Page:
+    """Rows of one page while it fills."""
+
+    def __init__(self, space_id: int) -> None:
+        self.rows: list[SnapshotRow] = []
+        self._space_id = space_id
+        self._size_bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= PAGE_ROWS or self._size_bytes >= PAGE_BYTES
+
+    def downwards(
+        self, connection: sqlite3.Connection, sql: Mapping[str, str], paging: Paging
+    ) -> Paging:
+        bounds = (position(self._space_id, 0), position(self._space_id, paging.before))
+        cursor = connection.execute(sql["records_below"], bounds)
+        last = self._take(cursor)
+        if self.is_full:
+            return Paging(paging.head, last, 0)
+        return Paging(paging.head, 0, paging.head)
+
+    def upwards(
+        self, connection: sqlite3.Connection, sql: Mapping[str, str], paging: Paging, head_seq: int
+    ) -> Paging | None:
+        bounds = (position(self._space_id, paging.after), position(self._space_id, head_seq))
+        cursor = connection.execute(sql["records_above"], bounds)
+        last = self._take(cursor)
+        return Paging(paging.head, 0, last) if self.is_full else None
+
+    def _take(self, cursor: sqlite3.Cursor) -> int:
+        last = 0
+        for collection, record, place, state in cursor:
+            # The state goes out as it lies there, without being decoded.
+            stored = cast(StoredRecord, msgspec.Raw(state))
+            self.rows.append(SnapshotRow(collection, record, stored))
+            self._size_bytes += len(state)
+            last = seq_of(place)
+            if self.is_full:
+                break
+        return last
+
+
+def _count_remaining(
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    space_id: int,
+    paging: Paging,
+    head_seq: int,
+) -> int:
+    below = max(paging.before - 1, 0)
+    (count,) = connection.execute(
+        sql["count_records"], (position(space_id, 0), position(space_id, below))
+    ).fetchone()
+    above = paging.after if not paging.before else paging.head
+    (more,) = connection.execute(
+        sql["count_records"], (position(space_id, above), position(space_id, head_seq))
+    ).fetchone()
+    return int(count) + int(more)
+
+
+def read_history(
+    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, asked: HistoryRequest
+) -> History:
+    """The record's log entries, newest first, walked by ``prev_seq``."""
+    entries: list[LogEntry] = []
+    with reading(connection):
+        row = connection.execute(sql["find_space"], (space,)).fetchone()
+        if row is None:
+            return History(asked.request, (), True, False)
+        space_id, head_seq, log_start = row[0], row[1], row[4]
+        seq = _newest_seq(connection, sql, space_id, head_seq, asked)
+        size_bytes = 0
+        for _ in range(HISTORY_STEPS):
+            if seq < log_start or len(entries) >= HISTORY_PAGE_ENTRIES:
+                break
+            (data,) = connection.execute(sql["log_entry"], (position(space_id, seq),)).fetchone()
+            if not asked.before_seq or seq < asked.before_seq:
+                entries.append(cast(LogEntry, msgspec.Raw(data)))
+                size_bytes += len(data)
+            seq = ENTRY_DECODER.decode(data).prev_seq
+            if size_bytes >= HISTORY_PAGE_BYTES:
+                break
+    more = seq >= log_start and bool(entries)
+    return History(asked.request, tuple(entries), more or seq == 0, more)
+
+
+def _newest_seq(
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    space_id: int,
+    head_seq: int,
+    asked: HistoryRequest,
+) -> int:
+    if 0 < asked.before_seq <= head_seq:
+        # The usual case: a page goes on from the last entry of the one before.
+        place = position(space_id, asked.before_seq)
+        row = connection.execute(sql["log_entry"], (place,)).fetchone()
+        entry = None if row is None else ENTRY_DECODER.decode(row[0])
+        if entry and (entry.collection, entry.record) == (asked.collection, asked.record):
+            return entry.prev_seq
+    key = (space_id, asked.collection, asked.record)
+    row = connection.execute(sql["record_position"], key).fetchone()
+    return 0 if row is None else seq_of(row[0])

@@ -1,0 +1,65 @@
+"""What is known of an op that was accepted: its receipt and what it touched."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from crdtsync.documents.state import LogEntry
+from crdtsync.protocol.messages import Receipt
+from crdtsync_server.storage.keys import SEQ_BITS, in_chunks, uuid_bytes
+
+ENTRY_ENCODER = msgspec.msgpack.Encoder()
+ENTRY_DECODER = msgspec.msgpack.Decoder(LogEntry)
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """An op that is in the log, or is in the group at hand and will be."""
+
+    space_id: int
+    content_digest: bytes
+    entry: LogEntry
+
+    @property
+    def receipt(self) -> Receipt:
+        """The answer to the op's author, the same each time (invariant 3)."""
+        entry = self.entry
+        return Receipt(entry.op_id, entry.seq, entry.received_us, entry.outcomes)
+
+    def wrote(self, space_id: int, collection: str, record: str, root: str) -> bool:
+        """Whether the op put entries into this field of this record."""
+        entry = self.entry
+        return (
+            self.space_id == space_id
+            and entry.record == record
+            and entry.collection == collection
+            and root in entry.outcomes
+        )
+
+
+def find_accepted(
+    connection: sqlite3.Connection, statement: str, keys: Iterable[bytes]
+) -> dict[bytes, Accepted]:
+    """The committed ops among ``keys`` (16 bytes each)."""
+    found: dict[bytes, Accepted] = {}
+    for placeholders, chunk in in_chunks(list(keys)):
+        for key, place, digest, entry in connection.execute(
+            statement.replace("/*ids*/", placeholders), chunk
+        ):
+            found[key] = Accepted(place >> SEQ_BITS, digest, ENTRY_DECODER.decode(entry))
+    return found
+
+
+def read_receipts(
+    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, op_ids: Iterable[str]
+) -> list[Receipt]:
+    """The receipts that exist in this space, in the order asked for."""
+    row = connection.execute(sql["find_space"], (space,)).fetchone()
+    if row is None:
+        return []
+    keys = list(dict.fromkeys(map(uuid_bytes, op_ids)))
+    found = find_accepted(connection, sql["find_receipts"], keys)
+    known = (found.get(key) for key in keys)
+    return [one.receipt for one in known if one is not None and one.space_id == row[0]]

@@ -1,0 +1,132 @@
+"""The database of a data folder: one connection that writes, one that only reads."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from crdtsync.database import (
+    BUSY_TIMEOUT_MS,
+    Executor,
+    InlineExecutor,
+    Job,
+    StorageError,
+    ThreadExecutor,
+    connect_durable,
+    explain,
+    migrate,
+    queries,
+)
+from crdtsync_server.storage.lock import FolderLock
+
+T = TypeVar("T")
+
+FILE_NAME = "crdtsync.db"
+
+CACHE_KIB = 65_536
+"""SQLite's page cache of the writing connection. The index of receipts is random
+in its keys, and what is not in the cache is read again for every op."""
+
+CHECKPOINT_PAGES = 8_000
+"""32 MB of WAL between checkpoints: hot pages are copied back once, not in every group."""
+
+
+class Store:
+    """Where jobs of the server run.
+
+    ``write`` jobs run one after the other on the writing connection. ``read``
+    jobs run on a connection of their own, see committed data only (invariant 2)
+    and never wait for a group.
+    """
+
+    def __init__(
+        self, writer: Executor, reader: Executor, *, what: str, lock: FolderLock | None = None
+    ) -> None:
+        self.sql = queries("crdtsync_server.storage", "queries.sql")
+        self.what = what
+        self._writer = writer
+        self._reader = reader
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, folder: Path) -> Store:
+        """Open or make the database of a folder. Raises StorageError in words."""
+        _make_folder(folder)
+        path = folder / FILE_NAME
+        async with contextlib.AsyncExitStack() as undo:
+            lock = undo.enter_context(FolderLock(folder))
+            writer = await _open(lambda: connect_writer(str(path)), str(path))
+            undo.push_async_callback(writer.close)
+            reader = await _open(lambda: connect_reader(path), str(path))
+            undo.push_async_callback(reader.close)
+            undo.pop_all()
+            return cls(writer, reader, what=str(path), lock=lock)
+        raise AssertionError("unreachable")
+
+    @classmethod
+    def in_memory(cls) -> Store:
+        """A store that is gone when it is closed, with jobs inline: for simulation.
+
+        Jobs never overlap, so reading over the writing connection sees only
+        committed data here too.
+        """
+        executor = InlineExecutor(connect_writer(":memory:"))
+        return cls(executor, executor, what="the database in memory")
+
+    async def write(self, job: Job[T]) -> T:
+        """Run a job on the writing connection; sqlite3.Error comes as it is."""
+        return await self._writer.run(job)
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job on the reading connection. Raises StorageError."""
+        try:
+            return await self._reader.run(job)
+        except sqlite3.Error as error:
+            raise explain(error, self.what) from error
+
+    async def close(self) -> None:
+        """Finish what was queued, close both connections, release the folder."""
+        try:
+            await self._reader.close()
+            await self._writer.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}") from error
+
+
+async def _open(connect: Callable[[], sqlite3.Connection], what: str) -> ThreadExecutor:
+    try:
+        return await ThreadExecutor.open(connect)
+    except sqlite3.Error as error:
+        raise explain(error, what) from error
+
+
+def connect_writer(path: str) -> sqlite3.Connection:
+    """The writing connection, with the schema brought up to date."""
+    connection = connect_durable(path)
+    try:
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        migrate(connection, "crdtsync_server.storage.migrations", what=path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return connection
