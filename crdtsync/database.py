@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import aiosqlite
@@ -104,18 +105,23 @@ class ThreadExecutor:
             await asyncio.shield(self._connection.close())
 
 
-def connect_durable(path: str) -> sqlite3.Connection:
+def connect_durable(
+    path: str, check: Callable[[sqlite3.Connection], None] = lambda connection: None
+) -> sqlite3.Connection:
     """A connection whose commits survive a power cut (WAL, synchronous=FULL).
 
     Transactions are explicit: ``BEGIN IMMEDIATE`` … ``COMMIT`` (see ``transaction``).
+    ``check`` may refuse the file before anything in it is changed: choosing WAL
+    already writes to it.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        check(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -124,7 +130,7 @@ def connect_durable(path: str) -> sqlite3.Connection:
 def connect_to_read(path: str, *, check_same_thread: bool = True) -> sqlite3.Connection:
     """A connection that cannot write; it works beside the one that does (WAL)."""
     connection = sqlite3.connect(
-        f"file:{_quoted(path)}?mode=ro",
+        f"{Path(path).absolute().as_uri()}?mode=ro",
         uri=True,
         isolation_level=None,
         check_same_thread=check_same_thread,
@@ -136,10 +142,6 @@ def connect_to_read(path: str, *, check_same_thread: bool = True) -> sqlite3.Con
         connection.close()
         raise
     return connection
-
-
-def _quoted(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 class transaction:  # noqa: N801 - reads as a statement: `with transaction(connection):`

@@ -57,6 +57,9 @@ from crdtsync.protocol.messages import (
 HELLO_TIMEOUT_US = 10_000_000
 """How long a server may take to answer hello before the connection counts as dead."""
 
+MAX_LIMIT = 2**40
+"""Of a limit that a server sets: more would overflow a timer."""
+
 RECEIPTS_PER_REQUEST = 5_000
 """op_ids of one receipts request: 200 KB, well under the frame limit."""
 
@@ -226,10 +229,17 @@ class ClientSession:
         """End the connection because the server broke the protocol."""
         self._close(Close(PROTOCOL_ERROR, "protocol_error", words, retry=True))
 
+    def sign_out(self, words: str) -> None:
+        """End the connection because the sign-in is somebody else's."""
+        self._close(Close(SIGNED_OUT, "signed_out", words, retry=False))
+
     def tick(self, now_us: int) -> None:
         """Act on the time: ask whether the server is there, or give it up."""
         if self.phase is Phase.CLOSED:
             return
+        # A wall clock that was set back must not make a dead server immortal.
+        self._heard_at_us = min(self._heard_at_us, now_us)
+        self._sent_at_us = min(self._sent_at_us, now_us)
         if self.phase is Phase.HELLO:
             silent = now_us - self._heard_at_us >= HELLO_TIMEOUT_US
         else:
@@ -336,6 +346,7 @@ class ClientSession:
                 self._expect(Phase.HELLO, message)
                 if message.protocol > PROTOCOL_VERSION:
                     raise ProtocolError(f"the server speaks protocol {message.protocol}")
+                _check_limits(message.limits)
                 self.phase = Phase.RECOVERING
                 self.limits = message.limits
                 self._actions.append(Greet(message, now_us - self._sent_at_us))
@@ -419,6 +430,18 @@ class ClientSession:
         # stand in the queue ahead of the close.
         self.phase = Phase.CLOSED
         self._actions.append(close)
+
+
+def _check_limits(limits: Limits) -> None:
+    numbers = (
+        limits.frame_bytes,
+        limits.ops_per_push,
+        limits.ops_in_flight,
+        limits.heartbeat_ms,
+        limits.silence_ms,
+    )
+    if min(numbers) < 1 or max(numbers) > MAX_LIMIT or limits.heartbeat_ms > limits.silence_ms:
+        raise ProtocolError(f"the server's limits make no sense: {limits}")
 
 
 def landmarks(points: Iterable[Landmark], limit: int = 32) -> tuple[Landmark, ...]:

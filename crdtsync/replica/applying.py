@@ -11,10 +11,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from crdtsync.documents.ops import EntryId, FieldWrite, Op
 from crdtsync.documents.state import LogEntry, RecordState, Stub
+from crdtsync.documents.writing import inherit
 from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
+from crdtsync.replica import outbox
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.outbox import Touched, brought_back, offer_again
+from crdtsync.replica.outbox import Touched, brought_back, drop_covered, offer_again
 from crdtsync.replica.shown import confirmed, refresh, store_confirmed
 
 ACCEPTED_KEPT_US = 30 * 24 * 3600 * 1_000_000
@@ -24,6 +27,7 @@ SEEN_KEPT = 50_000
 """Log entries kept as local history; older history is asked from the server."""
 
 _ENTRY = msgspec.msgpack.Encoder()
+_SEEN = msgspec.msgpack.Decoder(LogEntry)
 
 
 def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us: int) -> Touched:
@@ -35,9 +39,10 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     if fresh[0].seq != cursor.seq + 1 or fresh[-1].seq != cursor.seq + len(fresh):
         raise AssertionError("a gap in the log must have ended the connection")
     states: dict[tuple[str, str], RecordState] = {}
+    touched: Touched = set()
     for entry in fresh:
         if entry.op_id is not None:
-            brought_back(file, entry.op_id, entry.seq, now_us)
+            touched |= brought_back(file, entry.op_id, entry.seq, now_us)
         if isinstance(entry, LogEntry):
             key = (entry.collection, entry.record)
             state = states.get(key)
@@ -49,7 +54,7 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     last = fresh[-1]
     file.set_cursor(Landmark(last.seq, last.digest))
     file.put("last_effective_us", file.clock.last_effective_us)
-    touched: Touched = set(states) | _drop_covered(file, last.seq, now_us)
+    touched |= set(states) | drop_covered(file, last.seq, now_us)
     for state in states.values():
         store_confirmed(file, state)
     for collection, record in touched - set(states):
@@ -57,16 +62,6 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     if last.seq % 1_000 < len(fresh):
         file.run("forget_seen", last.seq - SEEN_KEPT)
         file.run("forget_accepted", now_us - ACCEPTED_KEPT_US)
-    return touched
-
-
-def _drop_covered(file: ReplicaFile, seq: int, now_us: int) -> Touched:
-    """Acknowledged ops at or below the cursor are in the confirmed state (stubs included)."""
-    touched: Touched = set()
-    for op_id, data, created_us, op_seq, collection, record in file.all("covered", seq):
-        file.run("accept", op_id, op_seq, data, created_us, now_us)
-        file.run("drop_op", op_id)
-        touched.add((collection, record))
     return touched
 
 
@@ -91,9 +86,12 @@ def install_page(
         for _, entry in state.entries():
             file.clock.observe(entry.effective_us)
     file.set_paging(paging)
+    if head.seq:
+        # Until the cursor stands, these tell a server that was restored meanwhile.
+        file.run("put_landmark", head.seq, head.digest)
     if paging is None:
         file.set_cursor(head)
-        touched |= _drop_covered(file, head.seq, now_us)
+        touched |= drop_covered(file, head.seq, now_us)
         touched |= _drop_stale(file, now_us)
         for collection, record in touched:
             refresh(file, collection, record)
@@ -119,9 +117,11 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     """
     had = file.cursor.seq
     again = offer_again(file, common_seq)
+    _inherit_from_lost(file, common_seq)
     file.run("mark_stale")
     file.run("drop_landmarks_above", common_seq)
     file.run("forget_all_seen", common_seq)
+    file.put("reported_seq", min(file.number("reported_seq"), common_seq))
     file.put("cursor_seq", 0)
     file.put("cursor_digest", b"")
     file.set_paging(paging)
@@ -135,6 +135,51 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     for collection, record in touched:
         refresh(file, collection, record)
     return touched
+
+
+def _inherit_from_lost(file: ReplicaFile, common_seq: int) -> None:
+    """What replaced an op that the server has lost also replaces what that one had replaced.
+
+    Otherwise values that people had replaced would come back as candidates. An op
+    that another device offers again arrives already superseded, as it was.
+    """
+    queue = outbox.rows(file)
+    own = {row.op_id for row in queue}
+    for row in queue:
+        seen = [
+            _SEEN.decode(data)
+            for (data,) in file.all("seen_of_record", row.collection, row.record, SEEN_KEPT)
+        ]
+        lost = [entry for entry in seen if entry.seq > common_seq and entry.op_id not in own]
+        if not lost:
+            continue
+        values = {
+            (root, EntryId(entry.op_id, n)): value
+            for entry in seen
+            for root, written in entry.writes.items()
+            for n, value in enumerate(written)
+        }
+        policy = file.policy.collections.get(row.collection)
+        op = row.op
+        for entry in lost:  # newest first: each step may name an older one
+            op = inherit(op, _op_of(entry), policy, lambda root, one: values.get((root, one)))  # noqa: B023
+        file.run("set_op", _ENTRY.encode(op), row.op_id)
+
+
+def _op_of(entry: LogEntry) -> Op:
+    """The op as its log entry tells it, with what it replaced or beat."""
+    writes = {
+        root: FieldWrite(
+            values,
+            tuple(
+                EntryId(gone.op_id, gone.n)
+                for gone in entry.removed
+                if gone.root == root and gone.op_id != entry.op_id
+            ),
+        )
+        for root, values in entry.writes.items()
+    }
+    return Op(entry.op_id, entry.user, entry.collection, entry.record, entry.time_us, writes)
 
 
 def _notice(file: ReplicaFile, now_us: int, kind: str, detail: dict[str, int]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crdtsync.documents import writing
 from crdtsync.documents.conflict import Conflict
 from crdtsync.documents.errors import UsageError
-from crdtsync.documents.ops import Op
+from crdtsync.documents.ops import Op, check_identifier
 from crdtsync.documents.reading import exists
 from crdtsync.documents.state import RecordState
 from crdtsync.documents.versions import Basis, Version
@@ -21,6 +21,14 @@ from crdtsync.replica.history import FieldHistory, PastValue
 from crdtsync.replica.local import Write, check_required, check_unchanged
 from crdtsync.replica.querying import Filter, query
 from crdtsync.replica.record import Record
+from crdtsync.replica.repeats import (
+    Same,
+    same_deletion,
+    same_increment,
+    same_restoring,
+    same_set_change,
+    same_update,
+)
 from crdtsync.replica.watching import Watch
 
 if TYPE_CHECKING:
@@ -62,9 +70,7 @@ class Collection(Mapping[str, Record]):
         return int(self._replica.read_one("record_count", self.name)[0])
 
     def __contains__(self, record_id: object) -> bool:
-        if not isinstance(record_id, str):
-            return False
-        record = self._read(record_id)
+        record = self._read(record_id) if isinstance(record_id, str) else None
         return record is not None and not record.deleted
 
     def __hash__(self) -> int:
@@ -108,6 +114,8 @@ class Collection(Mapping[str, Record]):
         return await self._replica.history(self.name, record_id, field)
 
     def _read(self, record_id: str) -> Record | None:
+        if not is_text(record_id):
+            return None
         state, sync_state = self._replica.read_record(self.name, record_id)
         policy = self.policy
         if state.is_empty and not state.seq and not state.pending:
@@ -151,7 +159,7 @@ class Collection(Mapping[str, Record]):
         def make(state: RecordState, policy: CollectionPolicy, author: Authorship) -> Op | None:
             return writing.update(state, policy, wanted, author, based_on=basis)
 
-        await self._write(id, make, op_id, basis=basis, content=self._content(wanted))
+        await self._write(id, make, op_id, basis=basis, same=same_update(self.policy, wanted))
         return self._written(id)
 
     async def update_many(self, changes: Mapping[str, Mapping[str, object]]) -> list[Record]:
@@ -194,7 +202,7 @@ class Collection(Mapping[str, Record]):
             op_id,
             needs="new",
             record_is_given=id is not None,
-            content=self._content(wanted),
+            same=same_update(self.policy, wanted),
         )
         return self._written(op.record if op is not None else record_id)
 
@@ -207,11 +215,12 @@ class Collection(Mapping[str, Record]):
             lambda state, policy, author: writing.delete(state, policy, author, based_on=basis),
             op_id,
             needs="present",
+            same=same_deletion,
         )
 
     async def restore(self, id: str, *, op_id: str | None = None) -> Record:
         """Bring a deleted record back with the values that it has."""
-        await self._write(id, writing.restore, op_id, needs="deleted")
+        await self._write(id, writing.restore, op_id, needs="deleted", same=same_restoring)
         return self._written(id)
 
     async def clear(
@@ -234,6 +243,7 @@ class Collection(Mapping[str, Record]):
             id,
             lambda state, policy, author: writing.increment(state, policy, {field: by}, author),
             op_id,
+            same=same_increment(self.policy, field, by),
         )
         return self._written(id)
 
@@ -245,6 +255,7 @@ class Collection(Mapping[str, Record]):
                 state, policy, field, author, add=values
             ),
             op_id,
+            same=same_set_change(self.policy, field, values),
         )
         return self._written(id)
 
@@ -259,6 +270,7 @@ class Collection(Mapping[str, Record]):
             ),
             op_id,
             needs="present",
+            same=same_set_change(self.policy, field, ()),
         )
         return self._written(id)
 
@@ -266,6 +278,8 @@ class Collection(Mapping[str, Record]):
         self, id: str, field: str, past: PastValue, *, op_id: str | None = None
     ) -> Record:
         """Write a value of the field's history again, e.g. one that lost."""
+        if writing.field_named(self.policy, field).merge is MergeKind.SET:
+            return await self.add(id, field, past.value, op_id=op_id)
         return await self.update(id, {field: past.value}, op_id=op_id)
 
     async def resolve_conflict(
@@ -293,7 +307,7 @@ class Collection(Mapping[str, Record]):
         needs: str = "live",
         basis: Basis | None = None,
         record_is_given: bool = True,
-        content: Mapping[str, tuple[str, ...]] | None = None,
+        same: Same = lambda op: False,
     ) -> Op | None:
         wanted = self._wanted(
             record_id,
@@ -302,7 +316,7 @@ class Collection(Mapping[str, Record]):
             needs=needs,
             basis=basis,
             record_is_given=record_is_given,
-            content=content,
+            same=same,
         )
         (op,) = await self._replica.write_all([wanted])
         return op
@@ -316,10 +330,11 @@ class Collection(Mapping[str, Record]):
         needs: str = "live",
         basis: Basis | None = None,
         record_is_given: bool = True,
-        content: Mapping[str, tuple[str, ...]] | None = None,
+        same: Same = lambda op: False,
     ) -> Write:
         if not isinstance(record_id, str):
             raise UsageError(f"a record id is a text, not {type(record_id).__name__}")
+        check_identifier(record_id, "record id")
         return Write(
             collection=self.name,
             record=record_id,
@@ -330,18 +345,8 @@ class Collection(Mapping[str, Record]):
             needs=needs,
             based_on=basis,
             record_is_given=record_is_given,
-            content=content or {},
+            same=same,
         )
-
-    def _content(self, fields: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-        policy = self.policy
-        registers = {
-            name: policy.fields[name]
-            for name in fields
-            if name in policy.fields
-            and policy.fields[name].merge not in (MergeKind.SET, MergeKind.COUNTER)
-        }
-        return {field.root: (field.encode(fields[name]),) for name, field in registers.items()}
 
     def _basis(self, based_on: BasedOn, record_id: str) -> Basis | None:
         if based_on is None:
@@ -355,6 +360,14 @@ class Collection(Mapping[str, Record]):
                 f"based_on is {based_on.collection}/{based_on.id}, not {self.name}/{record_id}"
             )
         return based_on.basis
+
+
+def is_text(record_id: object) -> bool:
+    """Whether there can be a record of this id: a text without lone surrogates."""
+    try:
+        return isinstance(record_id, str) and bool(record_id.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def plain_rows(records: Iterable[Record]) -> str:

@@ -11,7 +11,8 @@ from crdtsync.documents.settling import check_against_policy
 from crdtsync.documents.writing import field_named
 from crdtsync.policy import CollectionPolicy, MergeKind
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.outbox import Row, edited
+from crdtsync.replica.queue_rows import Row
+from crdtsync.replica.taking_back import edited
 
 
 class Editor(Protocol):
@@ -53,7 +54,7 @@ def edited_op(
     op = Op(editor.new_id(), row.user, row.collection, row.record, stamp_us, writes, row.op_id)
     op = edited(row, op)
     check_op(op)
-    check_against_policy(op, policy, file.roles)
+    check_against_policy(op, policy, file.roles_of(row.user))
     return op
 
 

@@ -19,8 +19,9 @@ from crdtsync.replica.errors import NotAReplica
 _SQL = queries("crdtsync.replica.sql", "queries.sql")
 SCHEMA_PACKAGE = "crdtsync.replica.sql"
 
-MAX_REMEMBERED_RUNS = 8
-"""Runs since the last welcome that a server may know (a crash right after hello)."""
+MAX_REMEMBERED_RUNS = 48
+"""Runs since the last welcome that a server may know (a crash right after hello).
+Each opening is one, so commands run offline use them up; a hello takes 64."""
 
 THIN_LANDMARKS_ABOVE = 64
 
@@ -93,9 +94,13 @@ class ReplicaFile:
         )
 
     def begin_run(self, run: str) -> None:
-        """Note a new opening. Earlier runs stay until a server welcomed this one."""
+        """Note a new opening. Earlier runs stay until a server welcomed this one.
+
+        The oldest is the one that a server knows for certain: it always stays.
+        """
         runs = msgspec.json.decode(self.text("runs") or "[]", type=list[str])
-        self.put("runs", msgspec.json.encode([*runs, run][-MAX_REMEMBERED_RUNS:]).decode())
+        kept = [*runs[:1], *[*runs[1:], run][1 - MAX_REMEMBERED_RUNS :]]
+        self.put("runs", msgspec.json.encode(kept).decode())
 
     def welcomed(self) -> None:
         """The server knows the current run now; a copy of this file no longer passes for it."""
@@ -137,11 +142,14 @@ class ReplicaFile:
         """Note how far paging has come (None: finished)."""
         self.put("paging", b"" if paging is None else msgspec.msgpack.encode(paging))
 
-    @property
-    def roles(self) -> frozenset[str] | None:
-        """The roles that the server gave last; None before any welcome."""
-        text = self.text("roles")
+    def roles_of(self, user: str) -> frozenset[str] | None:
+        """The roles that the server gave a user last; None before any welcome."""
+        text = self.text(f"roles of {user}")
         return None if text is None else frozenset(msgspec.json.decode(text, type=list[str]))
+
+    def set_roles(self, user: str, roles: Iterable[str]) -> None:
+        """Note what the server said about a user."""
+        self.put(f"roles of {user}", msgspec.json.encode(sorted(roles)).decode())
 
     def collection(self, name: str) -> CollectionPolicy:
         """The rules of a collection; raises UnknownCollection."""

@@ -6,8 +6,8 @@ two writes that were started together see each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from crdtsync.documents.errors import (
     ConflictChanged,
@@ -15,7 +15,7 @@ from crdtsync.documents.errors import (
     RecordExists,
     UsageError,
 )
-from crdtsync.documents.ops import EntryId, Op, is_op_id
+from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, Op, is_op_id
 from crdtsync.documents.reading import exists, is_deleted
 from crdtsync.documents.state import RecordState
 from crdtsync.documents.versions import Basis
@@ -24,7 +24,9 @@ from crdtsync.policy import CollectionPolicy, InvalidValue
 from crdtsync.replica import outbox
 from crdtsync.replica.errors import NoSuchRecord
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.shown import OPS, confirmed, refresh, shown
+from crdtsync.replica.queue_rows import is_full
+from crdtsync.replica.repeats import Same
+from crdtsync.replica.shown import OPS, confirmed, shown, store_shown
 
 Make = Callable[[RecordState, CollectionPolicy, Authorship], Op | None]
 
@@ -43,9 +45,8 @@ class Write:
     """What the record must be: ``live`` (not deleted), ``new``, ``present`` or ``deleted``."""
     based_on: Basis | None = None
     record_is_given: bool = True
-    content: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What the op will hold as far as it is known beforehand, to recognise an
-    op_id that is used for two different writes."""
+    same: Same = lambda op: False
+    """Whether an op that was written under this op_id before is this very write."""
 
 
 def write(file: ReplicaFile, wanted: Write) -> Op | None:
@@ -60,18 +61,19 @@ def write(file: ReplicaFile, wanted: Write) -> Op | None:
     if earlier is not None:
         return _same_again(earlier, wanted)
     _check_presence(state, policy, wanted)
-    author = Authorship(wanted.op_id, wanted.user, stamp_us, file.roles)
+    author = Authorship(wanted.op_id, wanted.user, stamp_us, file.roles_of(wanted.user))
     op = wanted.make(state, policy, author)
     if op is None:
         return None
     op = _name_what_waits(file, op, policy)
-    (queued,) = file.connection.execute("SELECT count(*) FROM outbox").fetchone()
-    if queued >= outbox.MAX_OUTBOX_OPS:
+    if is_full(file, outbox.MAX_OUTBOX_OPS):
         raise UsageError(
-            f"{queued} changes already wait on this device; connect and sync before writing more"
+            f"{outbox.MAX_OUTBOX_OPS} changes already wait on this device; connect and sync "
+            "before writing more"
         )
     outbox.append(file, op, wanted.now_us)
-    refresh(file, wanted.collection, wanted.record)
+    state.overlay(op)
+    store_shown(file, state)
     return op
 
 
@@ -108,10 +110,7 @@ def _same_again(earlier: Op, wanted: Write) -> Op:
         earlier.collection != wanted.collection
         or earlier.user != wanted.user
         or (wanted.record_is_given and earlier.record != wanted.record)
-        or any(
-            root not in earlier.writes or earlier.writes[root].values != values
-            for root, values in wanted.content.items()
-        )
+        or not wanted.same(earlier)
     )
     if other:
         raise UsageError(
@@ -127,15 +126,22 @@ def _check_presence(state: RecordState, policy: CollectionPolicy, wanted: Write)
     gone = is_deleted(state, policy)
     if wanted.needs == "new" and there:
         raise RecordExists(f"{where} already exists; use update, or create without an id")
-    if wanted.needs in ("new", "live") and gone:
-        basis = wanted.based_on
-        saw_delete = basis is None or any(basis.seen(state, "d/"))
-        if saw_delete:
-            raise RecordDeleted(f"{where} is deleted; restore it first")
+    # A form that was open before the delete still saves, and brings it back.
+    saw_delete = wanted.based_on is None or _saw_delete(wanted.based_on, state)
+    if wanted.needs in ("new", "live") and gone and saw_delete:
+        raise RecordDeleted(f"{where} is deleted; restore it first")
     if wanted.needs == "present" and not there:
         raise NoSuchRecord(f"there is no {where} on this device")
     if wanted.needs == "deleted" and not gone:
         raise UsageError(f"{where} is not deleted; there is nothing to restore")
+
+
+def _saw_delete(basis: Basis, state: RecordState) -> bool:
+    seen = {entry.id for entry in basis.seen(state, DELETION_ROOT)}
+    return any(
+        entry.id in seen and DeleteMark.parse(entry.value).deleted
+        for entry in state.visible(DELETION_ROOT)
+    )
 
 
 def _name_what_waits(file: ReplicaFile, op: Op, policy: CollectionPolicy) -> Op:
@@ -144,10 +150,10 @@ def _name_what_waits(file: ReplicaFile, op: Op, policy: CollectionPolicy) -> Op:
     It does not hold this one back, so this one also names what that op had
     superseded.
     """
-    rows = [outbox.Row(r) for r in file.all("outbox_of_record", op.collection, op.record)]
-    others = [row for row in rows if row.user != op.user and row.state != "acknowledged"]
-    if not others:
+    if file.one("others_waiting", op.collection, op.record, op.user) is None:
         return op
+    rows = outbox.rows_of_record(file, op.collection, op.record)
+    others = [row for row in rows if row.user != op.user and row.state != "acknowledged"]
     state = confirmed(file, op.collection, op.record)
     values = {(root, entry.id): entry.value for root, entry in state.entries()}
     for row in rows:

@@ -45,7 +45,8 @@ class FileLock:
     """The right to write one file. Held from ``acquire`` to ``release``."""
 
     def __init__(self, path: str) -> None:
-        self.path = f"{path}.lock"
+        # Two names of one file (links) are one file.
+        self.path = f"{os.path.realpath(path)}.lock"
         self._of = path
         self._handle: IO[str] | None = None
 
@@ -58,7 +59,14 @@ class FileLock:
                 f"{self._of} cannot be opened for writing ({error.strerror}); check that its "
                 "folder exists and may be written to"
             ) from error
-        if not _try_lock(handle):
+        try:
+            is_ours = _try_lock(handle)
+        except OSError as error:
+            handle.close()
+            raise StorageError(
+                f"{self._of} cannot be locked ({error.strerror}); keep it on a local disk"
+            ) from error
+        if not is_ours:
             handle.seek(0)
             holder = _holder(handle.read(4096))
             handle.close()

@@ -6,157 +6,127 @@
        ▲                 │ transient
        └──(retry_at)── failed ──(refused: needs a person)── retry │ edit │ discard
 
-All functions run inside a transaction of the caller.
+All functions run inside a transaction of the caller. The rows themselves are in
+queue_rows.py, edit and discard in taking_back.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from crdtsync.documents.ops import EntryId, FieldWrite, Op
-from crdtsync.documents.writing import inherit
-from crdtsync.protocol.backoff import retry_delay_ms
+from crdtsync.protocol.backoff import LONGEST_MS, retry_delay_ms
 from crdtsync.protocol.messages import (
     Answer,
     Held,
-    OutboxSummary,
     PushedOp,
     Receipt,
     RefusedOp,
     Transient,
 )
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.shown import OPS, confirmed, refresh
+from crdtsync.replica.queue_rows import (
+    ENCODER,
+    MAX_OUTBOX_OPS,
+    Counts,
+    Row,
+    Touched,
+    append,
+    counts,
+    insert,
+    row_of,
+    rows,
+    rows_of_record,
+)
+from crdtsync.replica.shown import OPS, refresh
+from crdtsync.replica.taking_back import (
+    Cancelling,
+    bequeath,
+    edited,
+    finish_cancelling,
+    replace,
+    take_out,
+    too_late,
+    written_anew,
+)
 
-ENCODER = msgspec.msgpack.Encoder()
-JSON = msgspec.json.Encoder()
+__all__ = [
+    "MAX_OUTBOX_OPS",
+    "Cancelling",
+    "Counts",
+    "Row",
+    "Touched",
+    "accept",
+    "append",
+    "bring_retries_near",
+    "brought_back",
+    "connection_lost",
+    "counts",
+    "drop_covered",
+    "edited",
+    "next_retry",
+    "offer_again",
+    "replace",
+    "retry",
+    "row_of",
+    "rows",
+    "rows_of_record",
+    "start_sending",
+    "store_answers",
+    "store_receipts",
+    "to_ask",
+]
 
-MAX_OUTBOX_OPS = 200_000
-"""Ops that may wait on one device. Beyond it a write is refused with a clear error:
-years of one person's work, and the file stays near 100 MB."""
-
-Touched = set[tuple[str, str]]
-"""(collection, record id) of what a job changed on the screen."""
-
-
-class Row:
-    """One row of the outbox as the queries give it."""
-
-    __slots__ = (
-        "attempts",
-        "cancelling",
-        "code",
-        "collection",
-        "created_us",
-        "ever_sent",
-        "field",
-        "op",
-        "op_id",
-        "params",
-        "position",
-        "received_us",
-        "record",
-        "request_id",
-        "retry_at_us",
-        "seq",
-        "state",
-        "unanswered",
-        "user",
-        "words",
-    )
-
-    def __init__(self, row: Sequence[Any]) -> None:
-        self.op_id: str = row[0]
-        self.position: int = row[1]
-        self.collection: str = row[2]
-        self.record: str = row[3]
-        self.user: str = row[4]
-        self.op: Op = OPS.decode(row[5])
-        self.state: str = row[6]
-        self.created_us: int = row[7]
-        self.attempts: int = row[8]
-        self.ever_sent = bool(row[9])
-        self.unanswered = bool(row[10])
-        self.request_id: str | None = row[11]
-        self.retry_at_us: int | None = row[12]
-        self.code: str | None = row[13]
-        self.field: str | None = row[14]
-        self.words: str | None = row[15]
-        self.params: dict[str, str] = msgspec.json.decode(row[16]) if row[16] else {}
-        self.seq: int | None = row[17]
-        self.received_us: int | None = row[18]
-        self.cancelling: bytes | None = row[19]
-
-    @property
-    def needs_person(self) -> bool:
-        """Refused: it goes nowhere until somebody retries, edits or discards it."""
-        return self.state == "failed" and self.retry_at_us is None
-
-
-class Cancelling(msgspec.Struct, frozen=True):
-    """What becomes of an op once the server has said that it does not have it."""
-
-    replacement: Op | None
-    """The edited op that takes its place; None to discard it."""
-
-
-def rows(file: ReplicaFile) -> list[Row]:
-    """The queue in order."""
-    return [Row(row) for row in file.all("outbox")]
-
-
-def row_of(file: ReplicaFile, op_id: str) -> Row | None:
-    """One op of the queue."""
-    row = file.one("outbox_op", op_id)
-    return None if row is None else Row(row)
-
-
-def append(file: ReplicaFile, op: Op, now_us: int) -> None:
-    """Queue a new op at the end."""
-    (last,) = file.one("last_position")
-    _insert(file, op, last + 1, now_us, ever_sent=False)
-
-
-def _insert(file: ReplicaFile, op: Op, position: int, created_us: int, *, ever_sent: bool) -> None:
-    data = ENCODER.encode(op)
-    file.run(
-        "put_op",
-        op.op_id,
-        position,
-        op.collection,
-        op.record,
-        op.user,
-        data,
-        created_us,
-        int(ever_sent),
-    )
+ENVELOPE_BYTES = 200
+"""What a frame adds to the bytes of an op, at most."""
 
 
 # ── sending ─────────────────────────────────────────────────────────────────
 
 
 def start_sending(
-    file: ReplicaFile, *, user: str, room: int, request_id: str, now_us: int, max_bytes: int
+    file: ReplicaFile,
+    *,
+    user: str,
+    room: int,
+    request_id: str,
+    now_us: int,
+    frame_bytes: int,
 ) -> list[PushedOp]:
     """Choose the next ops in order and mark them durably before they leave.
 
     An op that waits or failed holds back later ops of its own record only
-    (invariant 10), and an op of another author holds back nothing.
+    (invariant 10), and an op of another author holds back nothing. One that no
+    frame of this server can hold waits for a person instead of ending every
+    connection.
     """
     found = file.run_named("sendable", {"now_us": now_us, "user": user, "room": room})
     chosen: list[PushedOp] = []
+    too_large: set[tuple[str, str]] = set()
     size_bytes = 0
     for op_id, data, created_us, attempts, after in found:
-        size_bytes += len(data) + 200
-        if chosen and size_bytes > max_bytes:
+        op = OPS.decode(data)
+        if (op.collection, op.record) in too_large:
+            continue
+        if len(data) + ENVELOPE_BYTES > frame_bytes:
+            too_large.add((op.collection, op.record))
+            _refuse_here(file, op_id, frame_bytes)
+            continue
+        size_bytes += len(data) + ENVELOPE_BYTES
+        if chosen and size_bytes > frame_bytes * 3 // 4:
             break
-        chosen.append(PushedOp(OPS.decode(data), after, created_us, attempts + 1))
+        chosen.append(PushedOp(op, after, created_us, attempts + 1))
         file.run("mark_sending", request_id, op_id)
     return chosen
+
+
+def _refuse_here(file: ReplicaFile, op_id: str, frame_bytes: int) -> None:
+    row = row_of(file, op_id)
+    assert row is not None
+    words = f"this change is larger than what the server takes at once ({frame_bytes} bytes)"
+    _refused(file, row, RefusedOp(op_id, "too_large", None, words))
+    refresh(file, row.collection, row.record)
 
 
 def connection_lost(file: ReplicaFile) -> None:
@@ -164,8 +134,27 @@ def connection_lost(file: ReplicaFile) -> None:
     file.run("sending_is_pending")
 
 
+def next_retry(file: ReplicaFile, user: str, now_us: int) -> int | None:
+    """When the next op that failed comes due; those that are due already do not count."""
+    (when,) = file.one("next_retry", user, now_us)
+    return None if when is None else int(when)
+
+
+def bring_retries_near(file: ReplicaFile, now_us: int) -> None:
+    """A schedule made while the clock ran ahead must not hold an op for years."""
+    file.run("bring_retries_near", now_us, now_us + LONGEST_MS * 1_000)
+
+
+# ── what the server said ────────────────────────────────────────────────────
+
+
 def store_answers(
-    file: ReplicaFile, answers: Iterable[Answer], *, now_us: int, draw: float
+    file: ReplicaFile,
+    answers: Iterable[Answer],
+    *,
+    now_us: int,
+    draw: float,
+    new_id: Callable[[], str],
 ) -> Touched:
     """Note what the server said about each op."""
     touched: Touched = set()
@@ -177,6 +166,7 @@ def store_answers(
         match answer:
             case Receipt():
                 accept(file, row, answer)
+                continue
             case Held():
                 file.run("held", answer.op_id)
             case RefusedOp():
@@ -190,143 +180,57 @@ def store_answers(
                     answer.reason,
                     answer.op_id,
                 )
-        if not isinstance(answer, Receipt) and row.cancelling is not None:
+        if row.cancelling is not None:
             finish_cancelling(file, row, now_us)
-    for collection, record in touched:
-        refresh(file, collection, record)
-    return touched
+        elif _must_be_written_anew(row, answer):
+            take_out(file, row, written_anew(row, new_id), row.created_us)
+    return _refreshed(file, touched | drop_covered(file, file.cursor.seq, now_us))
 
 
 def accept(file: ReplicaFile, row: Row, receipt: Receipt) -> None:
     """The op is in the log. It stays in the queue until its entry arrives."""
     file.run("acknowledge", receipt.seq, receipt.received_us, row.op_id)
-    _too_late_to_take_back(file, row, receipt.received_us)
+    too_late(file, row, receipt.received_us)
 
 
-def brought_back(file: ReplicaFile, op_id: str, seq: int, now_us: int) -> None:
+def brought_back(file: ReplicaFile, op_id: str, seq: int, now_us: int) -> Touched:
     """The log has brought an op back, perhaps before its receipt: it leaves the queue."""
     row = row_of(file, op_id)
-    if row is not None:
-        file.run("accept", op_id, seq, ENCODER.encode(row.op), row.created_us, now_us)
+    if row is None:
+        return set()
+    file.run("accept", op_id, seq, ENCODER.encode(row.op), row.created_us, now_us)
+    file.run("drop_op", op_id)
+    too_late(file, row, now_us)
+    return {(row.collection, row.record)}
+
+
+def drop_covered(file: ReplicaFile, seq: int, now_us: int) -> Touched:
+    """Acknowledged ops at or below the cursor are in the confirmed state (stubs included)."""
+    touched: Touched = set()
+    for op_id, data, created_us, op_seq, collection, record in file.all("covered", seq):
+        file.run("accept", op_id, op_seq, data, created_us, now_us)
         file.run("drop_op", op_id)
-        _too_late_to_take_back(file, row, now_us)
-
-
-def _too_late_to_take_back(file: ReplicaFile, row: Row, now_us: int) -> None:
-    """An edit of an accepted op becomes an ordinary later op; a discard is not possible."""
-    if row.cancelling is None:
-        return
-    replacement = msgspec.msgpack.decode(row.cancelling, type=Cancelling).replacement
-    if replacement is None:
-        file.run("put_notice", now_us, "too_late_to_discard", row.op_id)
-        return
-    writes = {
-        root: FieldWrite(
-            write.values,
-            tuple(dict.fromkeys([*write.supersedes, *_entries_of(row.op, root)])),
-        )
-        for root, write in replacement.writes.items()
-    }
-    append(file, msgspec.structs.replace(replacement, writes=writes), row.created_us)
+        touched.add((collection, record))
+    return touched
 
 
 def _refused(file: ReplicaFile, row: Row, answer: RefusedOp) -> None:
     params = msgspec.json.encode(answer.params).decode()
     file.run("refuse", answer.code, answer.field, answer.words, params, row.op_id)
-    _bequeath(file, row, keep_name=True)
+    bequeath(file, row, keep_name=True)
 
 
-def _bequeath(file: ReplicaFile, row: Row, *, keep_name: bool) -> None:
-    """Later ops that replaced this one now replace what it had replaced."""
-    state = None
-    for later in map(Row, file.all("outbox_of_record", row.collection, row.record)):
-        if later.position <= row.position or later.state == "acknowledged":
-            continue
-        if not any(s.op_id == row.op_id for w in later.op.writes.values() for s in w.supersedes):
-            continue
-        state = state or confirmed(file, row.collection, row.record)
-        known = {
-            (root, EntryId(other.op_id, n)): value
-            for other in map(Row, file.all("outbox_of_record", row.collection, row.record))
-            for root, write in other.op.writes.items()
-            for n, value in enumerate(write.values)
-        }
-        known.update({(root, entry.id): entry.value for root, entry in state.entries()})
-        changed = inherit(
-            later.op,
-            row.op,
-            file.policy.collections.get(row.collection),
-            lambda root, entry_id, known=known: known.get((root, entry_id)),  # type: ignore[misc]
-            keep_name=keep_name,
-        )
-        file.run("set_op", ENCODER.encode(changed), later.op_id)
+def _must_be_written_anew(row: Row, answer: Answer) -> bool:
+    # Once: a second collision in a row is no accident, and goes to a person.
+    return (
+        isinstance(answer, RefusedOp) and answer.code == "id_collision" and row.op.replaces is None
+    )
 
 
-def _entries_of(op: Op, root: str) -> list[EntryId]:
-    write = op.writes.get(root)
-    return [] if write is None else [EntryId(op.op_id, n) for n in range(len(write.values))]
-
-
-# ── what a person may do ────────────────────────────────────────────────────
-
-
-def retry(file: ReplicaFile, op_id: str | None) -> Touched:
-    """Make failed ops pending again: one, or all."""
-    touched = {
-        (row.collection, row.record)
-        for row in rows(file)
-        if row.state == "failed" and op_id in (None, row.op_id)
-    }
-    file.run_named("retry", {"op_id": op_id})
+def _refreshed(file: ReplicaFile, touched: Touched) -> Touched:
     for collection, record in touched:
         refresh(file, collection, record)
     return touched
-
-
-def replace(file: ReplicaFile, row: Row, replacement: Op | None, now_us: int) -> bool:
-    """Edit (``replacement``) or discard (None) an op.
-
-    Returns False where the server may have it already: then it waits, visibly,
-    until the server has said on a fresh connection whether it does.
-    """
-    if row.unanswered:
-        data = msgspec.msgpack.encode(Cancelling(replacement))
-        file.run("set_cancelling", data, row.op_id)
-        refresh(file, row.collection, row.record)
-        return False
-    _take_out(file, row, replacement, now_us)
-    return True
-
-
-def finish_cancelling(file: ReplicaFile, row: Row, now_us: int) -> None:
-    """The server does not have the op: do what was asked for."""
-    assert row.cancelling is not None
-    chosen = msgspec.msgpack.decode(row.cancelling, type=Cancelling)
-    _take_out(file, row, chosen.replacement, now_us)
-
-
-def _take_out(file: ReplicaFile, row: Row, replacement: Op | None, now_us: int) -> None:
-    _bequeath(file, row, keep_name=row.ever_sent)
-    file.run("drop_op", row.op_id)
-    if replacement is not None:
-        _insert(file, replacement, row.position, now_us, ever_sent=False)
-    refresh(file, row.collection, row.record)
-
-
-def edited(row: Row, op: Op) -> Op:
-    """``op`` as the successor of ``row``: it replaces what that one replaced.
-
-    Where the first one was ever sent it is named too, so that it is already
-    superseded should it reach the server after all.
-    """
-    writes = {}
-    for root, write in op.writes.items():
-        theirs = row.op.writes.get(root)
-        inherited = [] if theirs is None else list(theirs.supersedes)
-        if row.ever_sent:
-            inherited.extend(_entries_of(row.op, root))
-        writes[root] = FieldWrite(write.values, tuple(dict.fromkeys(inherited)))
-    return msgspec.structs.replace(op, writes=writes, replaces=row.op_id)
 
 
 # ── recovery ────────────────────────────────────────────────────────────────
@@ -358,9 +262,7 @@ def store_receipts(
             file.run("not_sent_after_all", op_id)
             if row.cancelling is not None:
                 finish_cancelling(file, row, now_us)
-    for collection, record in touched:
-        refresh(file, collection, record)
-    return touched
+    return _refreshed(file, touched | drop_covered(file, file.cursor.seq, now_us))
 
 
 def offer_again(file: ReplicaFile, after_seq: int) -> int:
@@ -368,65 +270,17 @@ def offer_again(file: ReplicaFile, after_seq: int) -> int:
     lost = file.all("accepted_after", after_seq)
     (first,) = file.one("first_position")
     for place, (op_id, data, created_us) in enumerate(lost, start=1):
-        _insert(file, OPS.decode(data), first - place, created_us, ever_sent=True)
+        insert(file, OPS.decode(data), first - place, created_us, ever_sent=True)
         file.run("drop_accepted", op_id)
-    file.connection.execute(
-        "UPDATE outbox SET state = 'pending', seq = NULL, unanswered = 0 "
-        "WHERE state = 'acknowledged' AND seq > ?",
-        (after_seq,),
-    )
+    file.run("not_acknowledged_after_all", after_seq)
     return len(lost)
 
 
-# ── numbers ─────────────────────────────────────────────────────────────────
+# ── what a person may do ────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The queue in numbers."""
-
-    pending: int = 0
-    sending: int = 0
-    retrying: int = 0
-    refused: int = 0
-    cancelling: int = 0
-    other_authors: int = 0
-    oldest_created_us: int | None = None
-    next_retry_us: int | None = None
-
-    @property
-    def total(self) -> int:
-        """Ops that the log has not brought back."""
-        return self.pending + self.sending + self.retrying + self.refused
-
-    def summary(self, now_us: int) -> OutboxSummary:
-        """For the people who run the server."""
-        age_us = 0 if self.oldest_created_us is None else max(now_us - self.oldest_created_us, 0)
-        return OutboxSummary(
-            self.pending + self.sending,
-            self.retrying + self.refused,
-            age_us // 1_000,
-            self.other_authors,
-        )
-
-
-def counts(file: ReplicaFile, user: str) -> Counts:
-    """Count the queue; acknowledged ops count as sending."""
-    pending = sending = retrying = refused = cancelling = others = 0
-    oldest: int | None = None
-    next_retry: int | None = None
-    for state, no_retry, author, number, created_us, retry_us, cancels in file.all("outbox_counts"):
-        oldest = created_us if oldest is None else min(oldest, created_us)
-        cancelling += cancels
-        if state in ("sending", "acknowledged"):
-            sending += number
-        elif state == "pending":
-            pending += number
-        elif no_retry:
-            refused += number
-        else:
-            retrying += number
-            next_retry = retry_us if next_retry is None else min(next_retry, retry_us)
-        if author != user and state in ("pending", "failed"):
-            others += number
-    return Counts(pending, sending, retrying, refused, cancelling, others, oldest, next_retry)
+def retry(file: ReplicaFile, op_id: str | None) -> Touched:
+    """Make failed ops pending again: one, or all."""
+    touched = {(collection, record) for collection, record in file.all("failed", op_id, op_id)}
+    file.run_named("retry", {"op_id": op_id})
+    return _refreshed(file, touched)

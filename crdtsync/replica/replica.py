@@ -36,7 +36,7 @@ from crdtsync.replica.outbox import Counts, Row, Touched
 from crdtsync.replica.queue_view import OutboxItem, full_op, items
 from crdtsync.replica.shown import shown
 from crdtsync.replica.status import Status, SyncState
-from crdtsync.replica.store import MEMORY, ReplicaStore
+from crdtsync.replica.store import MEMORY, ReplicaStore, check_can_begin
 from crdtsync.replica.surroundings import System
 from crdtsync.replica.sync import Progress, Surroundings, Sync, Token
 from crdtsync.replica.transport import ConnectionLost, Dial, check_url, dial
@@ -49,6 +49,8 @@ HISTORY_PAGES = 50
 """Pages of a record's log that one ``history`` call asks for at most."""
 
 HISTORY_TIMEOUT_S = 5
+MAX_DEVICE_CHARS = 256
+"""Of the device's name in a hello."""
 SEEN_LIMIT = 10_000
 
 
@@ -94,6 +96,7 @@ class Replica:
         self._view: ReplicaFile | None = None
         self._sync: Sync | None = None
         self._sync_task: asyncio.Task[None] | None = None
+        self._sync_tasks: set[asyncio.Task[None]] = set()
         self._writes: set[asyncio.Task[Any]] = set()
         self._watchers: dict[str, set[Watch]] = {}
         self._status_watchers: set[StatusWatch] = set()
@@ -126,12 +129,16 @@ class Replica:
         trace in it: every write, ``connect`` too, raises UsageError.
         """
         check_identifier(user, "user")
+        if space is not None:
+            check_identifier(space, "space")
+        if not os.fspath(path):
+            raise UsageError("the path is empty; name a file, or \":memory:\"")
         return cls(
             os.fspath(path),
             space=space,
             policy=policy,
             user=user,
-            device=device if device is not None else socket.gethostname(),
+            device=(device if device is not None else socket.gethostname())[:MAX_DEVICE_CHARS],
             dial=dial,
             surroundings=surroundings or System(),
             executor=executor,
@@ -157,9 +164,11 @@ class Replica:
         if self._read_only:
             await self._start_to_read()
             return
+        check_can_begin(self.path, space=self._space, policy=self._policy)
         lock = FileLock(self.path) if self.path != MEMORY else None
         if lock is not None:
             lock.acquire()
+        store: ReplicaStore | None = None
         try:
             store = await ReplicaStore.open(
                 self.path,
@@ -169,12 +178,14 @@ class Replica:
                 run=self._around.new_id(),
                 executor=self._executor,
             )
+            self._reader = open_reader(self.path, store)
         except BaseException:
+            if store is not None:
+                await store.close()
             if lock is not None:
                 lock.release()
             raise
         self._lock, self._store = lock, store
-        self._reader = open_reader(self.path, store)
         self._view = ReplicaFile(self._reader, store.policy)
         self._space = self._view.text("space")
 
@@ -186,9 +197,14 @@ class Replica:
 
     async def close(self) -> None:
         """Stop syncing, finish the writes that were begun, and close the file."""
-        await self.disconnect()
-        if self._writes:
-            await asyncio.gather(*self._writes, return_exceptions=True)
+        try:
+            await self.disconnect()
+            if self._writes:
+                await asyncio.gather(*self._writes, return_exceptions=True)
+        finally:
+            await self._close_file()
+
+    async def _close_file(self) -> None:
         for watchers in self._watchers.values():
             for watcher in tuple(watchers):
                 watcher.close()
@@ -196,13 +212,16 @@ class Replica:
             status_watcher.close()
         store, self._store = self._store, None
         reader, self._reader, self._view = self._reader, None, None
+        lock, self._lock = self._lock, None
         if reader is not None and self.path != MEMORY:
             reader.close()
-        if store is not None:
-            await store.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        try:
+            if store is not None:
+                await store.close()
+        finally:
+            if lock is not None:
+                lock.release()
+            self._moved_on()  # whoever waits for sync hears that it is over
 
     # ── records ─────────────────────────────────────────────────────────────
 
@@ -250,8 +269,6 @@ class Replica:
                         self._sync, collection, record_id, entries
                     )
         state, _ = self.read_record(collection, record_id)
-        if not complete and not state.seq and state.pending:
-            complete = not entries
         return field_history(field, entries.values(), state, complete=complete)
 
     async def _history_of_server(
@@ -297,19 +314,22 @@ class Replica:
             token=token,
             changed=self._changed,
             told=self._moved_on,
+            policy_changed=self._policy_changed,
         )
         self._sync = sync
         self._sync_task = asyncio.create_task(_after(previous, sync.run), name="crdtsync sync")
+        self._sync_tasks.add(self._sync_task)
         self._sync_task.add_done_callback(self._sync_ended)
         self._moved_on()
 
     async def disconnect(self) -> None:
         """Stop syncing. The queue stays as it is."""
-        task, self._sync_task = self._sync_task, None
-        self._sync = None
-        if task is not None:
+        self._sync_task = self._sync = None
+        ending = tuple(self._sync_tasks)
+        for task in ending:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if ending:
+            await asyncio.wait(ending)
         self._moved_on()
 
     async def sync_once(self, url: str, *, token: Token = None, timeout: float = 60) -> Status:
@@ -565,6 +585,7 @@ class Replica:
 
     def watchers(self, collection: str) -> set[Watch]:
         """Who watches a collection."""
+        self._open_store()
         return self._watchers.setdefault(collection, set())
 
     # ── inside ──────────────────────────────────────────────────────────────
@@ -589,6 +610,12 @@ class Replica:
                         watcher.tell(ids)
         self._moved_on()
 
+    def _policy_changed(self) -> None:
+        for watchers in self._watchers.values():
+            for watcher in tuple(watchers):
+                watcher.tell((), everything=True)
+        self._moved_on()
+
     def _moved_on(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
@@ -596,6 +623,7 @@ class Replica:
             watcher.tell()
 
     def _sync_ended(self, task: asyncio.Task[None]) -> None:
+        self._sync_tasks.discard(task)
         if task.cancelled() or self._sync is None or task is not self._sync_task:
             return
         error = task.exception()
@@ -612,7 +640,7 @@ class Replica:
 async def _after(previous: asyncio.Task[None] | None, run: Callable[[], Awaitable[None]]) -> None:
     if previous is not None:
         previous.cancel()
-        await asyncio.gather(previous, return_exceptions=True)
+        await asyncio.wait({previous})
     await run()
 
 

@@ -1,7 +1,8 @@
 """What a replica shows: confirmed entries with the outbox on top.
 
 ``records.state`` holds confirmed entries and nothing else; what is shown is
-computed from it and the outbox, and only its JSON ``view`` is kept, for queries.
+computed from it and the outbox, and only its JSON ``view`` is kept, for queries:
+an array of comparable values for each field that was ever written.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import msgspec
 
 from crdtsync.documents.folding import add_deltas, fold_counters
 from crdtsync.documents.ops import Op
-from crdtsync.documents.reading import candidates, conflicts, exists, in_conflict, shown_entry
-from crdtsync.documents.state import RecordState
+from crdtsync.documents.reading import conflicts, exists, shown_entry
+from crdtsync.documents.state import Entry, RecordState
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
 from crdtsync.replica.file import ReplicaFile
 
 OPS = msgspec.msgpack.Decoder(Op)
 
-CONFLICT_KEY = "~"
-"""In the view a field in conflict is ``{"~": [value, …]}``: never one of the values."""
+VIEW_FORMAT = 2
+"""Raised when ``view`` changes: views of another format are built anew at opening."""
 
 
 def confirmed(file: ReplicaFile, collection: str, record: str) -> RecordState:
@@ -46,7 +47,12 @@ def refresh(file: ReplicaFile, collection: str, record: str) -> None:
     if state.is_empty and (row is None or row[0] is None):
         file.run("drop_record", collection, record)
         return
-    file.run("put_shown", collection, record, *_columns(file, state))
+    store_shown(file, state)
+
+
+def store_shown(file: ReplicaFile, state: RecordState) -> None:
+    """Write the row of a record whose pending ops are on top already."""
+    file.run("put_shown", state.collection, state.record, *_columns(file, state))
 
 
 def store_confirmed(file: ReplicaFile, state: RecordState) -> None:
@@ -63,9 +69,12 @@ def store_confirmed(file: ReplicaFile, state: RecordState) -> None:
 
 
 def rebuild_views(file: ReplicaFile) -> None:
-    """Compute every view anew, after the policy changed."""
-    for collection, record, _ in file.all("all_records"):
-        refresh(file, collection, record)
+    """Compute every view anew where they were made under another policy or format."""
+    made_for = f"{VIEW_FORMAT} {file.policy.hash}"
+    if file.text("views_for") != made_for:
+        for collection, record in file.all("all_records"):
+            refresh(file, collection, record)
+        file.put("views_for", made_for)
 
 
 def _columns(file: ReplicaFile, state: RecordState) -> tuple[str, int, int, int]:
@@ -83,31 +92,41 @@ def _columns(file: ReplicaFile, state: RecordState) -> tuple[str, int, int, int]
 
 
 def view(state: RecordState, policy: CollectionPolicy) -> str:
-    """The shown values as one JSON object; unset fields are left out."""
+    """What may be asked for, as one JSON object of arrays; unset fields are left out.
+
+    A field that settles has one value, a set its elements, and a field in
+    conflict all of its candidates: none is left out until somebody chose.
+    """
     parts = []
     for field in policy.fields.values():
-        text = _field_text(state, field)
-        if text is not None:
-            parts.append(f"{_quoted(field.name)}:{text}")
+        entries = state.fields.get(field.root)
+        if entries:
+            texts = _values(state, field, list(entries.values()))
+            parts.append(f"{_quoted(field.name)}:[{','.join(texts)}]")
     return "{" + ",".join(parts) + "}"
 
 
-def _field_text(state: RecordState, field: FieldPolicy) -> str | None:
-    entries = list(state.visible(field.root))
-    if not entries:
-        return None
+def _values(state: RecordState, field: FieldPolicy, entries: list[Entry]) -> Iterable[str]:
     if field.merge is MergeKind.COUNTER:
-        return add_deltas([entry.value for entry in entries])
-    if field.merge is MergeKind.SET:
-        return _array(sorted({field.key(e.value): e.value for e in entries}.values()))
-    if field.merge is MergeKind.MANUAL and in_conflict(state, field):
-        texts = [field.encode(c.value) for c in candidates(field, entries)]
-        return "{" + f"{_quoted(CONFLICT_KEY)}:{_array(texts)}" + "}"
-    return shown_entry(state, entries).value
+        return (comparable(field, add_deltas([entry.value for entry in entries])),)
+    if field.merge is MergeKind.SET or field.merge is MergeKind.MANUAL:
+        return sorted({comparable(field, entry.value) for entry in entries})
+    return (comparable(field, shown_entry(state, entries).value),)
 
 
-def _array(texts: Iterable[str]) -> str:
-    return "[" + ",".join(texts) + "]"
+def comparable(field: FieldPolicy, text: str) -> str:
+    """JSON that is alike for equal values, and that sorts as the values do.
+
+    Equality is the policy's: decimals by value, datetimes by instant, text in NFC.
+    """
+    if text == "null":
+        return text
+    key = str(field.key(text))
+    kind = field.type if field.merge is not MergeKind.SET else field.type.leaf
+    if not kind.is_scalar:
+        return _quoted(key)
+    # The key of an instant is "@" and its microseconds since 1970.
+    return key.removeprefix("@")
 
 
 def _quoted(text: str) -> str:

@@ -29,12 +29,26 @@ from crdtsync.replica.file import (
     check_matches,
     prepare,
 )
+from crdtsync.replica.querying import add_collation
 from crdtsync.replica.shown import rebuild_views
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MEMORY = ":memory:"
+
+
+def check_can_begin(path: str, *, space: str | None, policy: Policy | None) -> None:
+    """Refuse to create a file without what a new one needs, before anything is created."""
+    if path == MEMORY or not os.path.exists(path):
+        missing = [name for name, it in (("space", space), ("policy", policy)) if it is None]
+        if missing:
+            raise NotAReplica(
+                f"{path} is new; pass {'= and '.join(missing)}= to create a replica, or check its "
+                "name and folder"
+            )
+    elif os.path.isdir(path):
+        raise NotAReplica(f"{path} is a folder; name a file in it")
 
 
 class ReplicaStore:
@@ -81,14 +95,13 @@ class ReplicaStore:
         def begin(connection: sqlite3.Connection) -> ReplicaFile:
             check_is_replica(connection, path)
             migrate(connection, SCHEMA_PACKAGE, what=path)
+            add_collation(connection)
             with transaction(connection):
                 chosen = prepare_inside(connection)
                 file = ReplicaFile(connection, chosen)
                 file.begin_run(run)
                 file.run("sending_is_pending")
-                if file.text("views_for") != chosen.hash:
-                    rebuild_views(file)
-                    file.put("views_for", chosen.hash)
+                rebuild_views(file)
             return file
 
         def prepare_inside(connection: sqlite3.Connection) -> Policy:
@@ -100,7 +113,9 @@ class ReplicaStore:
             elif path == MEMORY:
                 executor = InlineExecutor(connect_durable(MEMORY))
             else:
-                executor = await ThreadExecutor.open(lambda: connect_durable(path))
+                executor = await ThreadExecutor.open(
+                    lambda: connect_durable(path, lambda found: check_is_replica(found, path))
+                )
             file = await executor.run(begin)
         except sqlite3.Error as error:
             if executor is not None:
@@ -124,6 +139,7 @@ class ReplicaStore:
                 raise NotAReplica(f"there is no file {path}; check its name and folder")
             connection = connect_to_read(path, check_same_thread=False)
             try:
+                add_collation(connection)
                 check_is_replica(connection, path, empty_is_new=False)
                 check_schema(connection, SCHEMA_PACKAGE, what=path)
                 policy = check_matches(connection, path=path, space=space)
@@ -146,8 +162,7 @@ class ReplicaStore:
         self, job: Callable[Concatenate[ReplicaFile, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a job that writes. Durable when it returns."""
-        if self._read_only:
-            raise UsageError(f"{self._path} is open for reading only; open it without read_only")
+        self._check_writable()
 
         def whole(connection: sqlite3.Connection) -> T:
             with transaction(connection):
@@ -164,24 +179,32 @@ class ReplicaStore:
     async def adopt(self, policy: Policy) -> None:
         """Work under a newer policy from now on, durably, before anything made under it."""
 
-        def job(file: ReplicaFile) -> None:
-            before = file.policy
-            file.put("policy", policy.text)
-            file.policy = policy
+        before = self._file.policy
+        if policy.version <= before.version:
+            return
+
+        def whole(connection: sqlite3.Connection) -> None:
+            self._file.policy = policy
             try:
-                rebuild_views(file)
-                file.put("views_for", policy.hash)
+                with transaction(connection):
+                    self._file.put("policy", policy.text)
+                    rebuild_views(self._file)
             except BaseException:
-                file.policy = before
+                self._file.policy = before
                 raise
 
-        await self.change(job)
+        self._check_writable()
+        await self._run(whole)
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
         executor, self._executor = self._executor, None
         if executor is not None:
             await executor.close()
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise UsageError(f"{self._path} is open for reading only; open it without read_only")
 
     async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         if self._executor is None:

@@ -8,11 +8,10 @@ one timer.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from crdtsync.database import StorageError
 from crdtsync.policy import Policy, PolicyError
@@ -30,27 +29,15 @@ from crdtsync.protocol.client_session import (
     StoreReceipts,
     WantOps,
     WentLive,
-    landmarks,
 )
-from crdtsync.protocol.close_codes import NORMAL
+from crdtsync.protocol.close_codes import NORMAL, PROTOCOL_ERROR, SILENT
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.errors import ProtocolError
-from crdtsync.protocol.messages import (
-    PROTOCOL_VERSION,
-    AcknowledgedDigest,
-    Head,
-    Hello,
-    History,
-    Paging,
-    PushedOp,
-    Welcome,
-)
-from crdtsync.replica import applying, outbox
-from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.outbox import Counts, Touched
+from crdtsync.protocol.messages import Head, History, Welcome
+from crdtsync.replica import applying, outbox, sync_jobs
+from crdtsync.replica.outbox import Touched
 from crdtsync.replica.store import ReplicaStore
 from crdtsync.replica.transport import ConnectionLost, Dial, Transport
-from crdtsync.version import __version__
 
 STEADY_AFTER_US = 5_000_000
 """A connection that lasted this long was a success; shorter ones count as failures,
@@ -61,7 +48,10 @@ ENTRIES_PER_JOB = 2_000
 
 INBOX_FRAMES = 16
 
-SIGN_IN_CODES = frozenset({"unauthorized", "signed_out", "token_expired"})
+LONGEST_WAIT_S = 20
+"""Between two looks at the clock: it may have been set back since the deadline was made."""
+
+SIGN_IN_CODES = frozenset({"not_authenticated", "unauthorized", "signed_out", "token_expired"})
 
 Token = str | Callable[[], str | Awaitable[str]] | None
 
@@ -96,8 +86,14 @@ class Progress:
     clock_skew_us: int = 0
     first_sync_done: int = 0
     first_sync_total: int | None = None
-    last_synced_us: int | None = None
-    head_known: int = 0
+    head_known: int | None = None
+    """Where the server's log is known to reach; None before a welcome."""
+    cursor: int = 0
+
+    @property
+    def behind(self) -> int:
+        """Log entries that are known to be still on their way."""
+        return max((self.head_known or 0) - self.cursor, 0)
 
 
 @dataclass(slots=True)
@@ -128,6 +124,7 @@ class Sync:
         token: Token,
         changed: Callable[[Touched | None], None],
         told: Callable[[], None],
+        policy_changed: Callable[[], None],
     ) -> None:
         self.progress = Progress(wanted=True, connecting=True)
         self.url = url
@@ -139,6 +136,7 @@ class Sync:
         self._device = device
         self._changed = changed
         self._told = told
+        self._policy_changed = policy_changed
         self._session: ClientSession | None = None
         self._wake = asyncio.Event()
         self._again = asyncio.Event()
@@ -193,10 +191,8 @@ class Sync:
             steady = self._around.now_us() - started_us >= STEADY_AFTER_US
             failures = 1 if steady else failures + 1
             self._tell(connecting=False, live=False, problem=close.words)
-            if close.reason == "replica_copied":
-                await self._store.change(_become_another, self._around.new_id, self._user)
-                failures = 0
-                continue
+            if close.reason == "replica_copied" and failures == 1:
+                continue  # under its new name, at once
             if not close.retry:
                 self.progress.signed_out = close.reason in SIGN_IN_CODES
                 self._tell(stopped=close)
@@ -213,14 +209,19 @@ class Sync:
 
     async def _one_connection(self) -> Close:
         try:
-            token = await self._token()
+            try:
+                token = await self._token()
+            except Exception as error:
+                # The caller's own function, which may need a network itself.
+                return Close(1006, "no_token", f"no sign-in could be had: {error!r}", retry=True)
             transport = await self._dial(self.url)
+            close = await self._with_transport(transport, token)
+            if close.reason == "replica_copied":
+                new_id = self._around.new_id
+                await self._store.change(sync_jobs.become_another, new_id(), new_id())
+            return close
         except ConnectionLost as error:
             return Close(1006, "unreachable", str(error), retry=True)
-        try:
-            return await self._converse(transport, token)
-        except ConnectionLost as error:
-            return Close(1006, "lost", str(error), retry=True)
         except StorageError as error:
             return Close(1011, "storage", str(error), retry=True)
         except Exception as error:
@@ -230,19 +231,27 @@ class Sync:
                 {"message": "crdtsync: a connection failed by a fault", "exception": error}
             )
             return Close(1011, "fault", f"a fault of crdtsync: {error!r}", retry=True)
+
+    async def _with_transport(self, transport: Transport, token: str | None) -> Close:
+        code, words = NORMAL, ""
+        try:
+            close = await self._converse(transport, token)
+            if close.code in (PROTOCOL_ERROR, SILENT):
+                code, words = close.code, close.words  # ours to say
+            return close
         finally:
             self._session = None
             self.progress.live = False
             self._drop_questions()
-            # Shielded: being cancelled here must not leave ops marked as on their way.
-            await asyncio.shield(self._end(transport))
+            # Being cancelled here must not leave ops marked as on their way.
+            await _wholly(self._end(transport, code, words))
 
-    async def _end(self, transport: Transport) -> None:
+    async def _end(self, transport: Transport, code: int, words: str) -> None:
         try:
             await self._store.change(outbox.connection_lost)
         except StorageError as error:
             self.progress.problem = str(error)
-        await transport.close(NORMAL, "")
+        await transport.close(code, words)
         self._changed(None)
 
     async def _token(self) -> str | None:
@@ -254,10 +263,10 @@ class Sync:
     async def _converse(self, transport: Transport, token: str | None) -> Close:
         now_us = self._around.now_us()
         hello = await self._store.look(
-            _hello, user=self._user, token=token, device=self._device, now_us=now_us
+            sync_jobs.hello, user=self._user, token=token, device=self._device, now_us=now_us
         )
         session = self._session = ClientSession(hello, now_us)
-        inbox: asyncio.Queue[bytes | str | ConnectionLost] = asyncio.Queue(INBOX_FRAMES)
+        inbox: asyncio.Queue[bytes | str | Exception] = asyncio.Queue(INBOX_FRAMES)
         reader = asyncio.create_task(self._read(transport, inbox))
         try:
             while True:
@@ -270,7 +279,7 @@ class Sync:
                 now_us = self._around.now_us()
                 while not inbox.empty():
                     frame = inbox.get_nowait()
-                    if isinstance(frame, ConnectionLost):
+                    if isinstance(frame, Exception):
                         close = await self._perform(session, transport, sending=False)
                         if close is not None:
                             return close
@@ -292,14 +301,14 @@ class Sync:
             await asyncio.gather(reader, return_exceptions=True)
 
     async def _read(
-        self, transport: Transport, inbox: asyncio.Queue[bytes | str | ConnectionLost]
+        self, transport: Transport, inbox: asyncio.Queue[bytes | str | Exception]
     ) -> None:
         try:
             while True:
                 frame = await transport.receive()
                 await inbox.put(frame)
                 self._wake.set()
-        except ConnectionLost as error:
+        except Exception as error:
             await inbox.put(error)
             self._wake.set()
 
@@ -308,7 +317,7 @@ class Sync:
         until_us = session.deadline_us
         if self._next_retry_us is not None:
             until_us = min(until_us, self._next_retry_us)
-        delay_s = max(until_us - self._around.now_us(), 0) / 1_000_000
+        delay_s = min(max(until_us - self._around.now_us(), 0) / 1_000_000, LONGEST_WAIT_S)
         try:
             async with asyncio.timeout(delay_s):
                 await self._wake.wait()
@@ -343,10 +352,13 @@ class Sync:
                 case StoreAnswers(_, answers):
                     now_us, draw = self._around.now_us(), self._around.draw()
                     touched = await self._store.change(
-                        outbox.store_answers, answers, now_us=now_us, draw=draw
+                        outbox.store_answers,
+                        answers,
+                        now_us=now_us,
+                        draw=draw,
+                        new_id=self._around.new_id,
                     )
-                    counts = await self._store.look(outbox.counts, self._user)
-                    self._next_retry_us = counts.next_retry_us
+                    await self._plan_retry(now_us)
                     self._changed(touched)
                 case WantOps(room):
                     # The connection may have ended while this stood in the queue.
@@ -361,10 +373,16 @@ class Sync:
         return None
 
     async def _greet(self, session: ClientSession, welcome: Welcome, round_trip_us: int) -> None:
+        if welcome.user != self._user:
+            session.sign_out(
+                f"this sign-in is {welcome.user}'s; the replica was opened for {self._user}"
+            )
+            return
         if welcome.policy is not None:
             try:
                 policy = Policy.parse(welcome.policy, source="the server's policy")
                 await self._store.adopt(policy)
+                self._policy_changed()
             except PolicyError as error:
                 session.fail(
                     f"this version of crdtsync cannot read the server's policy; update it ({error})"
@@ -372,7 +390,10 @@ class Sync:
                 return
         now_us = self._around.now_us()
         self.progress.clock_skew_us = now_us - round_trip_us // 2 - welcome.server_us
-        ask, paging, cursor, touched = await self._store.change(_greet, welcome, now_us)
+        ask, paging, cursor, touched = await self._store.change(
+            sync_jobs.greet, welcome, self._user, now_us
+        )
+        self._tell(head_known=welcome.head.seq, cursor=cursor)
         if paging is not None:
             self._tell(first_sync_done=0, first_sync_total=0)
         self._changed(touched)
@@ -385,7 +406,8 @@ class Sync:
         )
         done = self.progress.first_sync_done + len(page.rows)
         total = None if page.paging is None else done + page.remaining
-        self._tell(first_sync_done=done, first_sync_total=total)
+        cursor = page.head.seq if page.paging is None else 0
+        self._tell(first_sync_done=done, first_sync_total=total, cursor=cursor)
         self._changed(touched)
         session.page_stored(now_us)
 
@@ -394,8 +416,9 @@ class Sync:
         for start in range(0, len(first.entries), ENTRIES_PER_JOB):
             part = first.entries[start : start + ENTRIES_PER_JOB]
             touched = await self._store.change(applying.apply_entries, part, now_us)
+            self.progress.cursor = part[-1].seq
             self._changed(touched)
-        counts: Counts = await self._store.look(outbox.counts, self._user)
+        counts = await self._store.look(outbox.counts, self._user)
         session.applied(first.entries[-1].seq, counts.summary(now_us), now_us)
         if counts.pending:
             # An entry may have turned an edit that came too late into a new op.
@@ -405,12 +428,12 @@ class Sync:
         now_us = self._around.now_us()
         request_id = self._around.new_id()
         ops, waiting = await self._store.change(
-            _take_ops,
+            sync_jobs.take_ops,
             user=self._user,
             room=room,
             request_id=request_id,
             now_us=now_us,
-            max_bytes=session.limits.frame_bytes * 3 // 4,
+            frame_bytes=session.limits.frame_bytes,
         )
         if waiting:
             session.ask_receipts(waiting, now_us)
@@ -419,14 +442,18 @@ class Sync:
             self._changed({(pushed.op.collection, pushed.op.record) for pushed in ops})
         else:
             session.wanted()
+            # What came due may be held back by an op of its record: the next one counts.
+            await self._plan_retry(now_us)
 
     async def _went_live(self, session: ClientSession) -> None:
-        digest = await self._store.change(_acknowledged_digest)
+        digest = await self._store.change(sync_jobs.acknowledged_digest)
         if digest is not None:
             session.report(digest, self._around.now_us())
         self._tell(live=True, connecting=False, problem=None, next_attempt_us=None)
-        counts = await self._store.look(outbox.counts, self._user)
-        self._next_retry_us = counts.next_retry_us
+        await self._plan_retry(self._around.now_us())
+
+    async def _plan_retry(self, now_us: int) -> None:
+        self._next_retry_us = await self._store.look(outbox.next_retry, self._user, now_us)
 
     def _ask_all(self, session: ClientSession, now_us: int) -> None:
         while self._questions and session.phase is Phase.LIVE:
@@ -454,74 +481,15 @@ class Sync:
         self._told()
 
 
-# ── jobs ────────────────────────────────────────────────────────────────────
-
-
-def _hello(file: ReplicaFile, *, user: str, token: str | None, device: str, now_us: int) -> Hello:
-    identity = file.identity
-    return Hello(
-        protocol=PROTOCOL_VERSION,
-        space=identity.space,
-        user=user,
-        token=token,
-        replica_id=identity.replica_id,
-        run=identity.run,
-        previous_runs=identity.previous_runs,
-        software=f"crdtsync/{__version__}",
-        policy_version=file.policy.version,
-        policy_hash=file.policy.hash,
-        cursor=file.cursor,
-        landmarks=landmarks(file.landmarks_all()),
-        client_us=now_us,
-        outbox=outbox.counts(file, user).summary(now_us),
-        device=device,
-    )
-
-
-def _greet(
-    file: ReplicaFile, welcome: Welcome, now_us: int
-) -> tuple[list[str], Paging | None, int, Touched]:
-    file.welcomed()
-    file.put("roles", outbox.JSON.encode(list(welcome.roles)).decode())
-    touched: Touched = set()
-    paging = welcome.paging
-    if welcome.diverged is not None:
-        touched = applying.reset(file, welcome.diverged, paging, now_us)
-    elif paging is not None:
-        # A first sync that was cut goes on where it stopped.
-        paging = file.paging or paging
-        file.set_paging(paging)
-    return outbox.to_ask(file, paging=paging is not None), paging, file.cursor.seq, touched
-
-
-def _take_ops(
-    file: ReplicaFile, *, user: str, room: int, request_id: str, now_us: int, max_bytes: int
-) -> tuple[list[PushedOp], list[str]]:
-    waiting = [
-        row.op_id
-        for (op_id,) in file.all("cancelling")
-        if (row := outbox.row_of(file, op_id)) is not None and row.state != "sending"
-    ]
-    ops = outbox.start_sending(
-        file, user=user, room=room, request_id=request_id, now_us=now_us, max_bytes=max_bytes
-    )
-    return ops, waiting
-
-
-def _become_another(file: ReplicaFile, new_id: Callable[[], str], user: str) -> None:
-    file.become_another(new_id(), new_id())
-
-
-def _acknowledged_digest(file: ReplicaFile) -> AcknowledgedDigest | None:
-    """Own ops that the log brought back since the last report, for reconciliation."""
-    from_seq, to_seq = file.number("reported_seq"), file.cursor.seq
-    found = file.connection.execute(
-        "SELECT op_id FROM accepted WHERE seq > ? AND seq <= ?", (from_seq, to_seq)
-    ).fetchall()
-    if not found:
-        return None
-    total = 0
-    for (op_id,) in found:
-        total ^= int.from_bytes(hashlib.blake2b(op_id.encode(), digest_size=16).digest(), "big")
-    file.put("reported_seq", to_seq)
-    return AcknowledgedDigest(from_seq, to_seq, len(found), total.to_bytes(16, "big"))
+async def _wholly(ending: Coroutine[Any, Any, None]) -> None:
+    """Run to the end even when cancelled, and be cancelled afterwards."""
+    task = asyncio.ensure_future(ending)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()

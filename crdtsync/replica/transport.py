@@ -101,8 +101,12 @@ async def dial(url: str) -> Transport:
 
 def check_url(url: str) -> None:
     """Refuse what is not the address of a server, at the call that names it."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        sensible = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sensible = False
+    if not sensible:
         raise UsageError(f"{url!r} is not a server's address; use ws://host:port or wss://host")
 
 

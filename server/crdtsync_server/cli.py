@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import logging
 import os
@@ -66,12 +67,21 @@ async def _serve(policy: Policy, data: Path, host: str, port: int, dev: bool) ->
     stop = asyncio.Event()
     _on_signals(stop)
     async with server:
+        _collect_seldom()
         if dev:
             typer.echo(DEV_WORDS)
         typer.echo(f"crdtsync: listening on {server.url}, data in {data}")
         sys.stdout.flush()
         await stop.wait()
         typer.echo("crdtsync: stopping; everything that was taken is being saved")
+
+
+def _collect_seldom() -> None:
+    """Records in the cache live long: walking them all in every full collection is a pause
+    of 100 ms and more, and 4 % of the time at full load."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _on_signals(stop: asyncio.Event) -> None:

@@ -141,7 +141,14 @@ class Ingest:
                 await self._work_came.wait()
                 # Frames that were read in this turn of the loop join the group.
                 await asyncio.sleep(0)
-            await self._work_off(self._take_group())
+            group = self._take_group()
+            try:
+                await self._work_off(group)
+            except Exception:
+                # This loop must never end before the server does.
+                logger.exception("a group of %d could not be worked off", len(group))
+                for work in group:
+                    _fail(work, Fault("server_error", "a fault of the server", 60_000))
         if self._notes:
             await self._work_off([])
 
@@ -169,13 +176,19 @@ class Ingest:
         )
 
     def _hand_out(self, group: Sequence[Work], result: GroupResult) -> None:
+        done = [pair for pair in zip(group, result.results, strict=True) if pair[1] is not None]
+        # Who was admitted in this group joins its space first: entries that were
+        # decided after the hello must not be published past it.
+        for work, outcome in done:
+            if isinstance(work, AdmitWork):
+                _finish(work, outcome)
         for published in result.published:
             try:
                 self._publish(published)
             except Exception:
                 logger.exception("log entries could not be handed out space=%r", published.space)
-        for work, outcome in zip(group, result.results, strict=True):
-            if outcome is not None:
+        for work, outcome in done:
+            if not isinstance(work, AdmitWork):
                 _finish(work, outcome)
 
     async def _one_by_one(self, group: list[Work]) -> None:
@@ -187,7 +200,7 @@ class Ingest:
                 await self._disk_failed([work], error)
             except Exception as error:
                 logger.exception("a work item failed alone user_id=%r", work.origin.user)
-                _fail(work, Fault("server_fault", f"a fault of the server: {error}", 60_000))
+                _fail(work, Fault("server_error", f"a fault of the server: {error}", 60_000))
             else:
                 self._hand_out([work], result)
 

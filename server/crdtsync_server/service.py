@@ -208,11 +208,20 @@ class RunningServer:
             listening.close()
         try:
             await self.service.drain()
+            await self._let_peers_close(server)
         finally:
             for protocol in list(server.server_state.connections):
                 protocol.transport.abort()
             await server.shutdown(sockets=[self._listener])
             await self.service.close()
+
+    async def _let_peers_close(self, server: uvicorn.Server) -> None:
+        """Peers that heard the goodbye close by themselves; cutting them could lose it."""
+        loop = asyncio.get_running_loop()
+        last_s = loop.time() + min(self._settings.timeouts.close_s, 1.0)
+        # uvicorn has no event for "the last connection is gone".
+        while server.server_state.connections and loop.time() < last_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def listen(host: str, port: int) -> socket.socket:

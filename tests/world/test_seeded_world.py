@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from crdtsync.documents.state import Stub
-from crdtsync.replica import applying, outbox
+from crdtsync.replica import applying, outbox, taking_back
 from crdtsync.replica.file import ReplicaFile
 from tests.world.world import run_and_check
 
@@ -66,7 +66,7 @@ _apply = applying.apply_entries
     ("where", "name", "mutant"),
     [
         (outbox, "connection_lost", _forget_what_was_being_sent),
-        (outbox, "inherit", _no_inheritance),
+        (taking_back, "inherit", _no_inheritance),
         (outbox, "accept", _drop_at_receipt),
         (applying, "apply_entries", _skip_an_entry),
     ],

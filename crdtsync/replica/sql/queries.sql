@@ -26,7 +26,7 @@ SELECT id FROM records WHERE collection = ? AND deleted = 0 AND view <> '' ORDER
 -- name: record_count
 SELECT count(*) FROM records WHERE collection = ? AND deleted = 0 AND view <> '';
 -- name: all_records
-SELECT collection, id, state FROM records ORDER BY collection, id;
+SELECT collection, id FROM records ORDER BY collection, id;
 -- name: conflicted
 SELECT collection, id FROM records WHERE conflicts > 0 AND deleted = 0 ORDER BY collection, id;
 -- name: mark_stale
@@ -110,6 +110,19 @@ UPDATE outbox SET cancelling = ? WHERE op_id = ?;
 -- name: not_sent_after_all
 UPDATE outbox SET unanswered = 0, state = CASE state WHEN 'sending' THEN 'pending' ELSE state END
 WHERE op_id = ?;
+-- name: set_position
+UPDATE outbox SET position = ? WHERE op_id = ?;
+-- name: outbox_size
+SELECT count(*) FROM outbox;
+-- name: failed
+SELECT DISTINCT collection, record FROM outbox
+WHERE state = 'failed' AND (? IS NULL OR op_id = ?);
+-- name: not_acknowledged_after_all
+UPDATE outbox SET state = 'pending', seq = NULL, unanswered = 0
+WHERE state = 'acknowledged' AND seq > ?;
+-- name: others_waiting
+SELECT 1 FROM outbox
+WHERE collection = ? AND record = ? AND user <> ? AND state <> 'acknowledged' LIMIT 1;
 -- name: set_op
 UPDATE outbox SET op = ? WHERE op_id = ?;
 -- name: drop_op
@@ -125,7 +138,10 @@ SELECT op_id FROM outbox WHERE ever_sent = 1 AND state <> 'acknowledged' ORDER B
 -- name: cancelling
 SELECT op_id FROM outbox WHERE cancelling IS NOT NULL ORDER BY position;
 -- name: next_retry
-SELECT min(retry_at_us) FROM outbox WHERE state = 'failed';
+SELECT min(retry_at_us) FROM outbox
+WHERE state = 'failed' AND user = ? AND retry_at_us > ? AND cancelling IS NULL;
+-- name: bring_retries_near
+UPDATE outbox SET retry_at_us = ? WHERE state = 'failed' AND retry_at_us > ?;
 -- name: records_of_outbox
 SELECT DISTINCT collection, record FROM outbox;
 -- name: sync_states

@@ -187,7 +187,7 @@ class Group:
                 origin.user,
                 origin.space,
             )
-            return Transient(op.op_id, "server_fault", POISON_RETRY_MS)
+            return Transient(op.op_id, "server_error", POISON_RETRY_MS)
 
     def _judge(
         self, origin: Origin, head: SpaceHead, replica: int, request_id: bytes, pushed: PushedOp
@@ -205,7 +205,8 @@ class Group:
             return known.receipt
         if op.user != origin.user:
             raise InvalidOp(
-                "wrong_author", "this was written by someone else; it goes out under their sign-in"
+                "not_the_author",
+                "this was written by someone else; it goes out under their sign-in",
             )
         collection = self._policy.collections.get(op.collection)
         if collection is None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from crdtsync.database import (
-    BUSY_TIMEOUT_MS,
     Executor,
     InlineExecutor,
     Job,
     StorageError,
     ThreadExecutor,
     connect_durable,
+    connect_to_read,
     explain,
     migrate,
     queries,
@@ -126,7 +126,4 @@ def connect_writer(path: str) -> sqlite3.Connection:
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    return connection
+    return connect_to_read(str(path.absolute()), check_same_thread=False)

@@ -1,0 +1,1 @@
+"""``import``: files of other programs into a replica, line by line."""
