@@ -176,6 +176,27 @@ REFUSAL_REASONS: Final[Mapping[str, tuple[Words, ...]]] = {
     ),
     "server_error": (Words(en="the server had a problem of its own", ko="서버에 문제가 생겼어요"),),
     "overloaded": (Words(en="the server is busy", ko="서버가 지금 바빠요"),),
+    "restarting": (Words(en="the server is restarting", ko="서버가 다시 시작하는 중이에요"),),
+    "disk_full": (Words(en="the server has no space left", ko="서버의 저장 공간이 부족해요"),),
+    "disk_fault": (
+        Words(en="the server cannot save right now", ko="서버에서 지금 저장할 수 없어요"),
+    ),
+    "server_fault": (Words(en="the server had a problem of its own", ko="서버에 문제가 생겼어요"),),
+    "bad_hello": (
+        Words(
+            en="this app introduced itself in a way that the server does not accept",
+            ko="앱이 보낸 연결 정보가 올바르지 않아요",
+        ),
+    ),
+    "replica_copied": (
+        Words(
+            en="this device's data was copied or restored; it goes on as a new device",
+            ko="복사하거나 되돌린 데이터라서 새 기기로 이어서 동기화해요",
+        ),
+    ),
+    "sign_in_unavailable": (
+        Words(en="sign-in cannot be checked right now", ko="지금은 로그인을 확인할 수 없어요"),
+    ),
     "not_the_author": (
         Words(
             en="it was written by someone else and needs their sign-in",

@@ -16,8 +16,10 @@ from crdtsync_server.storage.keys import position, seq_of
 from crdtsync_server.storage.receipts import ENTRY_DECODER
 
 PAGE_ROWS = 500
-PAGE_BYTES = 1_048_576
-"""A page of snapshots ends after so many rows or bytes, but never before its first row."""
+PAGE_BYTES = 262_144
+"""A page of snapshots ends after so many rows or bytes, but never before its first row.
+A replica counts the server as silent until a page is whole: on a slow network a much
+larger one would end every connection, and a first sync would never end."""
 
 LOG_PAGE_BYTES = 262_144
 """One frame of changes for a reader that catches up."""
