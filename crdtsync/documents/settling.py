@@ -8,7 +8,8 @@ later, so every removal carries its reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from crdtsync.documents.clock import effective_time
 from crdtsync.documents.errors import InvalidOp
@@ -28,8 +29,7 @@ OpsSince = Callable[[int], Iterable[tuple[int, str, bool]]]
 """(seq, op_id, is_delete) of the record's log entries above a seq."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConflictChange:
+class ConflictChange(msgspec.Struct, frozen=True):
     """A ``manual`` field changed the number of its distinct candidates."""
 
     root: str
@@ -39,8 +39,7 @@ class ConflictChange:
     """``opened``, ``changed`` (candidates joined or left), ``resolved`` or ``agreed``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What accepting an op means. Nothing is decided anywhere else."""
 
     effective_us: int
@@ -167,13 +166,13 @@ def _check_collisions(state: RecordState, op: Op) -> None:
     own: dict[int, tuple[str, EntryId]] = {}
     for root, write in op.writes.items():
         for n in range(len(write.values)):
-            entry_id = EntryId(op.op_id, n)
-            number = client_id(root, entry_id)
-            if own.setdefault(number, (root, entry_id)) != (root, entry_id):
+            place = (root, EntryId(op.op_id, n))
+            if own.setdefault(client_id(*place), place) != place:
                 raise InvalidOp("id_collision", "two entries of this op hash alike")
-    for root, entry in state.entries():
-        if client_id(root, entry.id) in own and entry.op_id != op.op_id:
-            raise InvalidOp("id_collision", "an entry of another op hashes alike")
+    for root, entries in state.fields.items():
+        for entry_id in entries:
+            if client_id(root, entry_id) in own and entry_id.op_id != op.op_id:
+                raise InvalidOp("id_collision", "an entry of another op hashes alike")
 
 
 def _settle_field(
@@ -188,16 +187,17 @@ def _settle_field(
     new = [
         Entry(op.op_id, n, value, op.time_us, op.user, effective_us, 0)
         for n, value in enumerate(write.values)
-        if (root, EntryId(op.op_id, n)) not in graves
+        if not graves or (root, EntryId(op.op_id, n)) not in graves
     ]
     late = [
         Removal(root, op.op_id, n, "late")
-        for n in range(len(write.values))
+        for n in (range(len(write.values)) if graves else ())
         if (root, EntryId(op.op_id, n)) in graves
     ]
-    superseded = set(write.supersedes)
-    before = list(state.visible(root))
-    remaining = [entry for entry in before if entry.id not in superseded]
+    superseded = frozenset(write.supersedes)
+    visible = state.fields.get(root, {})
+    before = list(visible.values())
+    remaining = [entry for key, entry in visible.items() if key not in superseded]
     if field is None:
         # The deletion register: concurrent deletes agree, so nothing is settled.
         return late, "superseded" if late else "applied", None

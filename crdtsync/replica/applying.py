@@ -100,12 +100,23 @@ def install_page(
 
 
 def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
-    """Records that a restored server does not have go too; a copy stays in ``lost``."""
+    """Records that a restored server does not have go too; a copy stays in ``lost``.
+
+    One that holds nothing but own ops is not lost: they are in the queue again.
+    """
     stale = [(collection, record) for collection, record in file.all("stale_records")]
-    if stale:
-        file.run("keep_lost", now_us)
-        file.connection.execute("UPDATE records SET state = NULL, stale = 0 WHERE stale = 1")
-        _notice(file, now_us, "records_lost", {"records": len(stale)})
+    if not stale:
+        return set()
+    queued = {op_id for (op_id,) in file.all("queued_ids")}
+    lost = [
+        (now_us, collection, record)
+        for collection, record in stale
+        if any(e.op_id not in queued for _, e in confirmed(file, collection, record).entries())
+    ]
+    if lost:
+        file.many("keep_lost", lost)
+        _notice(file, now_us, "records_lost", {"records": len(lost)})
+    file.run("forget_stale")
     return set(stale)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from crdtsync.catalogue import reason
 from crdtsync.protocol.backoff import LONGEST_MS, retry_delay_ms
 from crdtsync.protocol.messages import (
     Answer,
@@ -78,6 +79,10 @@ __all__ = [
     "to_ask",
 ]
 
+PUSH_BYTES = 131_072
+"""About the size of a push. A peer counts as silent until a frame is whole, so on a
+network of 3 kB/s a larger one would end every connection and never get through."""
+
 ENVELOPE_BYTES = 200
 """What a frame adds to the bytes of an op, at most."""
 
@@ -114,7 +119,7 @@ def start_sending(
             _refuse_here(file, op_id, frame_bytes)
             continue
         size_bytes += len(data) + ENVELOPE_BYTES
-        if chosen and size_bytes > frame_bytes * 3 // 4:
+        if chosen and size_bytes > min(PUSH_BYTES, frame_bytes * 3 // 4):
             break
         chosen.append(PushedOp(op, after, created_us, attempts + 1))
         file.run("mark_sending", request_id, op_id)
@@ -176,8 +181,8 @@ def store_answers(
                 file.run(
                     "fail_for_now",
                     now_us + delay_ms * 1_000,
-                    "server_error",
                     answer.reason,
+                    reason(answer.reason),
                     answer.op_id,
                 )
         if row.cancelling is not None:

@@ -132,7 +132,7 @@ class Replica:
         if space is not None:
             check_identifier(space, "space")
         if not os.fspath(path):
-            raise UsageError("the path is empty; name a file, or \":memory:\"")
+            raise UsageError('the path is empty; name a file, or ":memory:"')
         return cls(
             os.fspath(path),
             space=space,
@@ -412,21 +412,22 @@ class Replica:
         view = self._open_view()
         counts = outbox.counts(view, self.user)
         progress = self._sync.progress if self._sync is not None else Progress()
-        next_us = progress.next_attempt_us or counts.next_retry_us
-        last_synced_us = self._last_synced_us or view.number("last_synced_us")
+        next_us = progress.next_attempt_us or (counts.next_retry_us if progress.wanted else None)
+        last_synced_us = max(self._last_synced_us or 0, view.number("last_synced_us"))
         return Status(
             state=self._state(counts, progress),
             pending=counts.pending,
             sending=counts.sending,
             failed=counts.retrying + counts.refused,
             needs_person=counts.refused,
-            conflicts=len(view.all("conflicted")),
+            conflicts=view.one("conflicted_count")[0],
             signed_out_ops=counts.other_authors,
             last_synced=moment(last_synced_us) if last_synced_us else None,
             next_retry=None if next_us is None else moment(next_us),
             oldest_pending=(
                 None if counts.oldest_created_us is None else moment(counts.oldest_created_us)
             ),
+            behind=progress.behind if progress.live else 0,
             first_sync_done=progress.first_sync_done,
             first_sync_total=progress.first_sync_total,
             clock_skew_s=progress.clock_skew_us / 1_000_000,
@@ -440,7 +441,10 @@ class Replica:
         if progress.signed_out:
             return SyncState.SIGNED_OUT
         if progress.live:
-            return SyncState.SYNCING if counts.total else SyncState.SYNCED
+            in_step = not counts.total and not progress.behind
+            return SyncState.SYNCED if in_step else SyncState.SYNCING
+        if progress.first_sync_total is not None:
+            return SyncState.SYNCING
         if not progress.wanted:
             return SyncState.OFFLINE
         return SyncState.CONNECTING if progress.connecting else SyncState.OFFLINE
@@ -503,7 +507,10 @@ class Replica:
         return done
 
     async def export_outbox(self, path: str | os.PathLike[str]) -> int:
-        """Write the queue to a JSON-lines file; how many ops it holds."""
+        """Write the queue to a JSON-lines file, whole or not at all; how many ops it holds.
+
+        Raises StorageError where the file cannot be written.
+        """
         rows = outbox.rows(self._open_view())
         lines = [
             json.dumps({**item.to_json(), "op": full_op(row)}, ensure_ascii=False) + "\n"
@@ -512,11 +519,18 @@ class Replica:
         target = os.fspath(path)
 
         def save() -> None:
-            with open(f"{target}.part", "w", encoding="utf-8") as handle:
-                handle.writelines(lines)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(f"{target}.part", target)
+            try:
+                with open(f"{target}.part", "w", encoding="utf-8") as handle:
+                    handle.writelines(lines)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                os.replace(f"{target}.part", target)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.remove(f"{target}.part")
+                raise StorageError(
+                    f"{target} cannot be written ({error.strerror}); the queue is as it was"
+                ) from error
 
         await asyncio.to_thread(save)
         return len(lines)

@@ -38,6 +38,7 @@ class Status:
     last_synced: datetime | None = None
     next_retry: datetime | None = None
     oldest_pending: datetime | None = None
+    behind: int = 0  # changes of others that are known to be on their way
     first_sync_done: int = 0  # records received by a first sync that is under way
     first_sync_total: int | None = None  # None: no first sync is under way
     clock_skew_s: float = 0.0  # this device's clock minus the server's
@@ -65,7 +66,7 @@ class Status:
             return message("signed_out", lang, n=self.waiting)
         if self.state is SyncState.SYNCED:
             time = self.last_synced.astimezone().strftime("%H:%M") if self.last_synced else ""
-            return message("synced", lang, time=time)
+            return message("synced", lang, time=time).strip()
         if self.next_retry is not None and self.waiting:
             seconds = 0.0
             if self.now is not None:
@@ -75,4 +76,10 @@ class Status:
             return message("syncing", lang, n=self.waiting)
         if self.waiting:
             return message("saved_offline", lang, n=self.waiting)
+        if self.state is SyncState.SYNCING:
+            if self.first_sync_total is None:
+                return message("receiving", lang, done=0, total=self.behind)
+            return message(
+                "receiving", lang, done=self.first_sync_done, total=self.first_sync_total
+            )
         return message("connecting" if self.state is not SyncState.OFFLINE else "offline", lang)

@@ -242,6 +242,7 @@ class Sync:
         finally:
             self._session = None
             self.progress.live = False
+            self.progress.first_sync_total = None
             self._drop_questions()
             # Being cancelled here must not leave ops marked as on their way.
             await _wholly(self._end(transport, code, words))
@@ -333,7 +334,7 @@ class Sync:
             match action:
                 case Send(message):
                     if sending:
-                        await transport.send(encode(message))
+                        await self._send(session, transport, encode(message))
                 case Close():
                     return action
                 case Greet(welcome, round_trip_us):
@@ -371,6 +372,14 @@ class Sync:
                     if question is not None and not question.answer.done():
                         question.answer.set_result(reply)
         return None
+
+    async def _send(self, session: ClientSession, transport: Transport, frame: bytes) -> None:
+        """Send a frame; a network that takes nothing any more counts as lost."""
+        try:
+            async with asyncio.timeout(session.limits.silence_ms / 1_000):
+                await transport.send(frame)
+        except TimeoutError:
+            raise ConnectionLost("the network does not take what is sent") from None
 
     async def _greet(self, session: ClientSession, welcome: Welcome, round_trip_us: int) -> None:
         if welcome.user != self._user:
@@ -415,7 +424,9 @@ class Sync:
         now_us = self._around.now_us()
         for start in range(0, len(first.entries), ENTRIES_PER_JOB):
             part = first.entries[start : start + ENTRIES_PER_JOB]
-            touched = await self._store.change(applying.apply_entries, part, now_us)
+            touched = await self._store.change(
+                sync_jobs.apply, part, self.progress.head_known or 0, now_us
+            )
             self.progress.cursor = part[-1].seq
             self._changed(touched)
         counts = await self._store.look(outbox.counts, self._user)
@@ -446,7 +457,9 @@ class Sync:
             await self._plan_retry(now_us)
 
     async def _went_live(self, session: ClientSession) -> None:
-        digest = await self._store.change(sync_jobs.acknowledged_digest)
+        digest = await self._store.change(
+            sync_jobs.went_live, self.progress.head_known or 0, self._around.now_us()
+        )
         if digest is not None:
             session.report(digest, self._around.now_us())
         self._tell(live=True, connecting=False, problem=None, next_attempt_us=None)

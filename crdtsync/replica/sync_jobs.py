@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
+from crdtsync.documents.state import LogEntry, Stub
 from crdtsync.protocol.client_session import landmarks
 from crdtsync.protocol.messages import (
     PROTOCOL_VERSION,
@@ -81,7 +83,27 @@ def become_another(file: ReplicaFile, replica_id: str, run: str) -> None:
     file.become_another(replica_id, run)
 
 
-def acknowledged_digest(file: ReplicaFile) -> AcknowledgedDigest | None:
+def apply(
+    file: ReplicaFile, entries: Sequence[LogEntry | Stub], head_known: int, now_us: int
+) -> Touched:
+    """Advance by log entries; where that brings everything into step, remember when."""
+    touched = applying.apply_entries(file, entries, now_us)
+    _note_in_step(file, head_known, now_us)
+    return touched
+
+
+def went_live(file: ReplicaFile, head_known: int, now_us: int) -> AcknowledgedDigest | None:
+    """The connection carries changes from now on; gives what is to be reported first."""
+    _note_in_step(file, head_known, now_us)
+    return _acknowledged_digest(file)
+
+
+def _note_in_step(file: ReplicaFile, head_known: int, now_us: int) -> None:
+    if file.cursor.seq >= head_known and file.one("any_queued") is None:
+        file.put("last_synced_us", now_us)
+
+
+def _acknowledged_digest(file: ReplicaFile) -> AcknowledgedDigest | None:
     """Own ops that the log brought back since the last report, for reconciliation."""
     from_seq, to_seq = file.number("reported_seq"), file.cursor.seq
     found = file.connection.execute(

@@ -71,11 +71,12 @@ def too_late(file: ReplicaFile, row: Row, now_us: int) -> None:
 
 def take_out(file: ReplicaFile, row: Row, replacement: Op | None, now_us: int) -> None:
     """Remove an op that the server does not have; ``replacement`` takes its place."""
+    if replacement is not None:
+        _name_successor(file, row, replacement)
     bequeath(file, row, keep_name=row.ever_sent)
     file.run("drop_op", row.op_id)
     if replacement is not None:
         insert(file, replacement, row.position, now_us, ever_sent=False)
-        _name_successor(file, row, replacement)
     refresh(file, row.collection, row.record)
 
 
@@ -175,7 +176,7 @@ def _name_successor(file: ReplicaFile, row: Row, successor: Op) -> None:
     that the edit changed was seen by nobody: it stands until somebody replaces it.
     """
     for later in rows_of_record(file, row.collection, row.record):
-        if not _is_later(later, row) or later.op_id == successor.op_id:
+        if not _is_later(later, row):
             continue
         writes = {
             root: _naming(write, root, row.op, successor) for root, write in later.op.writes.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -74,7 +75,12 @@ class WebSocketTransport:
         """See ``Transport.close``."""
         # A close reason is at most 123 bytes of UTF-8.
         text = reason.encode()[:120].decode(errors="ignore")
-        await self._connection.close(code, text)
+        try:
+            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                await self._connection.close(code, text)
+        except TimeoutError:
+            # A network that takes nothing does not take the close frame either.
+            self._connection.transport.abort()
 
 
 async def dial(url: str) -> Transport:

@@ -29,13 +29,17 @@ SELECT count(*) FROM records WHERE collection = ? AND deleted = 0 AND view <> ''
 SELECT collection, id FROM records ORDER BY collection, id;
 -- name: conflicted
 SELECT collection, id FROM records WHERE conflicts > 0 AND deleted = 0 ORDER BY collection, id;
+-- name: conflicted_count
+SELECT count(*) FROM records WHERE conflicts > 0 AND deleted = 0;
 -- name: mark_stale
 UPDATE records SET stale = 1 WHERE state IS NOT NULL;
 -- name: stale_records
 SELECT collection, id FROM records WHERE stale = 1;
 -- name: keep_lost
 INSERT INTO lost (collection, id, at_us, state, view)
-SELECT collection, id, ?, state, view FROM records WHERE stale = 1 AND state IS NOT NULL;
+SELECT collection, id, ?, state, view FROM records WHERE collection = ? AND id = ?;
+-- name: forget_stale
+UPDATE records SET state = NULL, stale = 0 WHERE stale = 1;
 
 -- name: overlay
 SELECT op FROM outbox
@@ -112,6 +116,10 @@ UPDATE outbox SET unanswered = 0, state = CASE state WHEN 'sending' THEN 'pendin
 WHERE op_id = ?;
 -- name: set_position
 UPDATE outbox SET position = ? WHERE op_id = ?;
+-- name: queued_ids
+SELECT op_id FROM outbox;
+-- name: any_queued
+SELECT 1 FROM outbox LIMIT 1;
 -- name: outbox_size
 SELECT count(*) FROM outbox;
 -- name: failed
