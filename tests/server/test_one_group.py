@@ -1,0 +1,54 @@
+"""A hello and a push that share a group: the new reader misses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from crdtsync_server.hub import Feed, Hub
+from crdtsync_server.ingest import Ingest
+from crdtsync_server.storage.store import Store
+from crdtsync_server.work import AdmitWork, Fault, Origin, PushWork
+
+from crdtsync.protocol.messages import Landmark
+from crdtsync.protocol.server_session import Admission
+from tests.server.serving import POLICY, SPACE, hello_of, new_id, push_of, write
+
+ROLES = frozenset({"clinician", "nurse"})
+
+
+class _Reader:
+    replica_id = ""
+
+    def wake(self) -> None:
+        """Nothing to do: the test looks at the feed."""
+
+    def fence(self) -> None:
+        """Nothing to do."""
+
+
+async def test_entries_decided_after_a_hello_in_its_group_reach_the_space_it_joins() -> None:
+    store, hub = Store.in_memory(), Hub()
+    ingest = Ingest(store, POLICY, now_us=lambda: 1_000_000, publish=hub.publish)
+    feeds: list[Feed] = []
+    pushed = asyncio.Event()
+
+    def admitted(outcome: Admission | Fault) -> None:
+        assert isinstance(outcome, Admission)
+        assert outcome.head.seq == 0
+        feeds.append(hub.join(SPACE, _Reader(), outcome.head))
+
+    hello = hello_of("lee")
+    newcomer = Origin(SPACE, hello.replica_id, hello.user, ROLES)
+    writer = Origin(SPACE, new_id(), "kim", ROLES)
+    push = push_of(write({"r/note": '"n"'}))
+    # The writer's own connection has ended: nobody else reads this space.
+    ingest.submit(AdmitWork(newcomer, hello, admitted))
+    ingest.submit(PushWork(writer, push, 100, lambda answers: pushed.set()))
+    ingest.start()
+    await pushed.wait()
+    await ingest.stop()
+    await store.close()
+
+    (feed,) = feeds
+    assert feed.head.seq == 1
+    assert feed.head != Landmark(0, b"")
