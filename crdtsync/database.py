@@ -74,7 +74,12 @@ class _JobConnection(aiosqlite.Connection):
     """
 
     async def open(self) -> _JobConnection:
-        await self
+        try:
+            await self
+        except BaseException:
+            # The thread ends by itself, but it must do so before the loop does.
+            await asyncio.shield(asyncio.to_thread(self._thread.join))
+            raise
         return self
 
     async def run(self, job: Job[T]) -> T:

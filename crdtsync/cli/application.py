@@ -18,6 +18,7 @@ from crdtsync.cli import (
     queue_commands,
     record_commands,
     sync_command,
+    write_commands,
 )
 from crdtsync.cli.failures import (
     BAD_INPUT,
@@ -28,6 +29,7 @@ from crdtsync.cli.failures import (
     words_for,
 )
 from crdtsync.cli.importing import import_command
+from crdtsync.cli.options import Lang
 from crdtsync.cli.screen import to_tell
 from crdtsync.cli.texts import say
 from crdtsync.errors import CrdtsyncError
@@ -74,6 +76,7 @@ def make_app() -> typer.Typer:
     for part in (
         policy_commands,
         record_commands,
+        write_commands,
         import_command,
         export_command,
         queue_commands,
@@ -86,15 +89,21 @@ def make_app() -> typer.Typer:
     return app
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"crdtsync {__version__}")
+        raise typer.Exit
+
+
 def _start(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+        ),
     ] = False,
 ) -> None:
     current_lang.set("en")
-    if version:
-        typer.echo(f"crdtsync {__version__}")
-        raise typer.Exit
 
 
 def _load_commands(app: typer.Typer) -> None:
@@ -115,8 +124,7 @@ def _called(callback: Any) -> str:
 
 
 def _stand_in(app: typer.Typer, name: str, why: str) -> None:
-    def missing() -> None:
-        lang = current_lang.get()
+    def missing(lang: Lang = "en") -> None:
         to_tell().print(f"crdtsync {name}: {say('server_missing', lang)}", soft_wrap=True)
         if why:
             to_tell().print(f"({why})", soft_wrap=True)

@@ -91,7 +91,7 @@ def resolve(
     user: User,
     value: Annotated[
         str | None,
-        typer.Argument(metavar="[VALUE]", help="The right value; lists and sets take A;B or JSON."),
+        typer.Argument(metavar="VALUE", help="The right value; lists and sets take A;B or JSON."),
     ] = None,
     choose: Annotated[
         bool, typer.Option("--choose", help="Show all values and ask which one is right.")

@@ -108,7 +108,8 @@ def words_for(error: BaseException, lang: str) -> str:
         return value_words(error, lang)
     detail = _os_words(error) if isinstance(error, OSError) else str(error)
     if lang != "ko":
-        return detail
+        # The library tells programmers which method to call; people get the command.
+        return say("failed_unresolved", lang) if isinstance(error, UnresolvedConflict) else detail
     key = next(key for kind, key in _KOREAN if isinstance(error, kind))
     return f"{say(key, lang)}\n{message('details', lang)}: {detail}"
 

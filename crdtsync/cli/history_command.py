@@ -82,10 +82,10 @@ def _past_json(item: PastValue, lang: str) -> dict[str, Any]:
 
 def _print(past: FieldHistory, field: FieldPolicy, lang: str) -> None:
     out = to_read()
-    if not len(past):
+    if len(past):
+        out.print(history_table(past, field, lang))
+    else:
         out.print(say("no_history", lang))
-        return
-    out.print(history_table(past, field, lang))
     if not past.complete:
         out.print(say("history_incomplete", lang))
 

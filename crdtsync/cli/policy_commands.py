@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to make.")] = Path(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to make.")] = Path(
         "policy.toml"
     ),
     lang: Lang = "en",
@@ -57,7 +57,7 @@ def check(
     ],
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="[OTHER]", help="The policy that is to replace FILE."),
+        typer.Argument(metavar="OTHER", help="The policy that is to replace FILE."),
     ] = None,
     as_json: AsJson = False,
     lang: Lang = "en",

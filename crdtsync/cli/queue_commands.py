@@ -228,7 +228,7 @@ def retry(
     replica: ReplicaPath,
     user: User,
     op_id: Annotated[
-        str | None, typer.Argument(metavar="[OP_ID]", help="One change; all of them if left out.")
+        str | None, typer.Argument(metavar="OP_ID", help="One change; all of them if left out.")
     ] = None,
     lang: Lang = "en",
 ) -> None:
@@ -256,7 +256,7 @@ def edit(
     user: User,
     values: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FIELD=VALUE]…", help="The new values; the others stay."),
+        typer.Argument(metavar="FIELD=VALUE", help="The new values; the others stay."),
     ] = None,
     clear: Annotated[
         list[str] | None, typer.Option("--clear", metavar="FIELD", help="Clear this field.")

@@ -84,7 +84,7 @@ def value_text(value: object, lang: str) -> str:
     if isinstance(value, dict):
         return safe(json.dumps(plain_json(value), ensure_ascii=False))
     if isinstance(value, datetime):
-        return time_text(value)
+        return value.isoformat(" ")  # whole: two values may differ in a second
     return safe(value.isoformat() if isinstance(value, date) else str(value))
 
 

@@ -59,8 +59,10 @@ _TEXTS: Final[Mapping[str, Words]] = {
         ko="그사이 다른 값이 도착했어요. 모든 값을 다시 확인하고 골라 주세요.",
     ),
     "failed_unresolved": Words(
-        en="The field has several values.",
-        ko="서로 다른 값이 있는 항목이에요. `crdtsync resolve` 명령으로 먼저 골라 주세요.",
+        en="A field has different values, and someone has to choose first: `crdtsync conflicts` "
+        "shows them, `crdtsync resolve` chooses.",
+        ko="서로 다른 값이 있는 항목이에요. `crdtsync conflicts` 명령으로 보고 `crdtsync resolve` "
+        "명령으로 먼저 골라 주세요.",
     ),
     "failed_deleted": Words(
         en="The record is deleted.",
@@ -325,7 +327,8 @@ _TEXTS: Final[Mapping[str, Words]] = {
     ),
     # History.
     "no_history": Words(
-        en="Nobody has written this field yet.", ko="아직 아무도 쓰지 않은 항목이에요."
+        en="This device knows of no value of this field.",
+        ko="이 기기에서 아는 값이 없어요.",
     ),
     "history_incomplete": Words(
         en="This is what this device knows; the server may know older values.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from crdtsync.cli.failures import Failure
 from crdtsync.cli.texts import say
 from crdtsync.documents.errors import UsageError
 from crdtsync.policy import CollectionPolicy, FieldPolicy, InvalidValue, MergeKind, ValueType
+from crdtsync.policy.limits import MAX_JSON_DEPTH
 
 SEPARATOR = ";"
 """Stands between the elements of a list or set in one cell."""
@@ -45,7 +47,8 @@ def value_of(field: FieldPolicy, text: str) -> object:
     this is the whole set, for a counter the number.
     """
     refuse_conflict(field, text)
-    return _typed(field, field.type, text)
+    with _bounded(field):
+        return _typed(field, field.type, text)
 
 
 def element_of(field: FieldPolicy, text: str) -> list[object]:
@@ -58,7 +61,17 @@ def plain_value(field: FieldPolicy, value: object) -> object:
     """A value read from JSON, for this field; decimals kept exact. Raises ConflictCell."""
     if _is_exported_conflict(value):
         raise ConflictCell(field.name)
-    return _unboxed(field.type, value)
+    with _bounded(field):
+        return _unboxed(field.type, value)
+
+
+@contextmanager
+def _bounded(field: FieldPolicy) -> Iterator[None]:
+    """Nesting that the interpreter gives up on is far beyond what a value may have."""
+    try:
+        yield
+    except RecursionError:
+        raise InvalidValue(field.name, "too_deep", limit=str(MAX_JSON_DEPTH)) from None
 
 
 def refuse_conflict(field: FieldPolicy, text: str) -> None:

@@ -53,6 +53,7 @@ from crdtsync.protocol.messages import (
     SnapshotRow,
     Welcome,
 )
+from crdtsync.protocol.plausible import check_entries, check_paging, check_place, check_rows
 
 HELLO_TIMEOUT_US = 10_000_000
 """How long a server may take to answer hello before the connection counts as dead."""
@@ -347,6 +348,8 @@ class ClientSession:
                 if message.protocol > PROTOCOL_VERSION:
                     raise ProtocolError(f"the server speaks protocol {message.protocol}")
                 _check_limits(message.limits)
+                check_place(message.head)
+                check_paging(message.paging)
                 self.phase = Phase.RECOVERING
                 self.limits = message.limits
                 self._actions.append(Greet(message, now_us - self._sent_at_us))
@@ -357,6 +360,9 @@ class ClientSession:
                 self._advance(now_us)
             case SnapshotPage():
                 self._expect(Phase.PAGING, message)
+                check_place(message.head)
+                check_paging(message.paging)
+                check_rows(message.rows)
                 self._paging = message.paging
                 if message.paging is None:
                     self.cursor = message.head.seq
@@ -365,6 +371,7 @@ class ClientSession:
                 )
             case Changes():
                 self._expect(Phase.LIVE, message)
+                check_entries(message.entries)
                 self._changes(message.entries)
             case Answers():
                 self._answers(message)

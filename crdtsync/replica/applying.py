@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from crdtsync.documents.ops import EntryId, FieldWrite, Op
+from crdtsync.documents.ops import (
+    DELETION_ROOT,
+    MAX_DELETE_BASE,
+    DeleteMark,
+    EntryId,
+    FieldWrite,
+    Op,
+)
 from crdtsync.documents.state import LogEntry, RecordState, Stub
 from crdtsync.documents.writing import inherit
 from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
@@ -129,6 +136,7 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     had = file.cursor.seq
     again = offer_again(file, common_seq)
     _inherit_from_lost(file, common_seq)
+    _say_anew_what_deletes_saw(file, common_seq)
     file.run("mark_stale")
     file.run("drop_landmarks_above", common_seq)
     file.run("forget_all_seen", common_seq)
@@ -174,6 +182,31 @@ def _inherit_from_lost(file: ReplicaFile, common_seq: int) -> None:
         op = row.op
         for entry in lost:  # newest first: each step may name an older one
             op = inherit(op, _op_of(entry), policy, lambda root, one: values.get((root, one)))  # noqa: B023
+        file.run("set_op", _ENTRY.encode(op), row.op_id)
+
+
+def _say_anew_what_deletes_saw(file: ReplicaFile, common_seq: int) -> None:
+    """The base of a delete names a place in a log that is gone.
+
+    In the new log edits that nobody saw stand at those places, so the ops that the
+    person had seen there are named instead. If the server does have the op, its
+    receipt is asked for first, and this content is never sent.
+    """
+    for row in outbox.rows(file):
+        write = row.op.writes.get(DELETION_ROOT)
+        if write is None:
+            continue
+        mark = DeleteMark.parse(write.values[0])
+        if mark.seq <= common_seq:
+            continue
+        seen = [
+            entry.op_id
+            for (data,) in file.all("seen_of_record", row.collection, row.record, SEEN_KEPT)
+            if common_seq < (entry := _SEEN.decode(data)).seq <= mark.seq
+        ]
+        ops = tuple(dict.fromkeys([*mark.ops, *seen]))[:MAX_DELETE_BASE]
+        anew = FieldWrite((DeleteMark(mark.deleted, ops, common_seq).text(),), write.supersedes)
+        op = msgspec.structs.replace(row.op, writes={DELETION_ROOT: anew})
         file.run("set_op", _ENTRY.encode(op), row.op_id)
 
 

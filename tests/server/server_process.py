@@ -11,9 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import crdtsync_server
-
 import crdtsync
+import crdtsync_server
 from tests.server.serving import POLICY_TEXT
 
 RUNNER = """

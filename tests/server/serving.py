@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from crdtsync_server.service import RunningServer
-from crdtsync_server.settings import Timeouts
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -43,6 +41,8 @@ from crdtsync.protocol.messages import (
     SnapshotRow,
     Welcome,
 )
+from crdtsync_server.service import RunningServer
+from crdtsync_server.settings import Timeouts
 
 M = TypeVar("M", bound=Message)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crdtsync_server.authentication import Identity
 
 from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.state import Removal
@@ -17,6 +16,7 @@ from crdtsync.protocol.messages import (
     Receipt,
     RefusedOp,
 )
+from crdtsync_server.authentication import Identity
 from tests.server.serving import (
     START_US,
     Wire,

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crdtsync_server import connection as connection_module
-from crdtsync_server import hub
-from crdtsync_server.storage import reading
-from crdtsync_server.storage.retention import trim_log
 
 from crdtsync.database import connect_durable
 from crdtsync.documents.state import RecordState
 from crdtsync.protocol import close_codes
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging
+from crdtsync_server import connection as connection_module
+from crdtsync_server import hub
+from crdtsync_server.storage import reading
+from crdtsync_server.storage.retention import trim_log
 from tests.server.serving import (
     Wire,
     delete,

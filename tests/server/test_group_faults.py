@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crdtsync_server import ingest
-from crdtsync_server.service import RunningServer
-from crdtsync_server.storage import group
-from crdtsync_server.storage.store import Store, connect_reader, connect_writer
 
 from crdtsync.documents.folding import fold_counters
 from crdtsync.documents.ops import Op
@@ -27,6 +23,10 @@ from crdtsync.protocol.messages import (
     ReceiptsRequest,
     Transient,
 )
+from crdtsync_server import ingest
+from crdtsync_server.service import RunningServer
+from crdtsync_server.storage import group
+from crdtsync_server.storage.store import Store, connect_reader, connect_writer
 from tests.server.serving import (
     FaultyConnection,
     GatedExecutor,

@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 import pytest
+
+from crdtsync.protocol.messages import Hello, Push, Receipt
+from crdtsync.protocol.server_session import Admission
 from crdtsync_server.storage import cache
 from crdtsync_server.storage.ledger import Ledger
 from crdtsync_server.storage.store import connect_writer
 from crdtsync_server.work import AdmitWork, LookUpWork, Notes, Origin, PushWork, Result, Work
-
-from crdtsync.protocol.messages import Hello, Push, Receipt
-from crdtsync.protocol.server_session import Admission
 from tests.server.serving import POLICY, SPACE, START_US, hello_of, new_id, push_of, write
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from crdtsync.protocol.messages import Landmark
+from crdtsync.protocol.server_session import Admission
 from crdtsync_server.hub import Feed, Hub
 from crdtsync_server.ingest import Ingest
 from crdtsync_server.storage.store import Store
 from crdtsync_server.work import AdmitWork, Fault, Origin, PushWork
-
-from crdtsync.protocol.messages import Landmark
-from crdtsync.protocol.server_session import Admission
 from tests.server.serving import POLICY, SPACE, hello_of, new_id, push_of, write
 
 ROLES = frozenset({"clinician", "nurse"})

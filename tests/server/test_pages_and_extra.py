@@ -7,12 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-import crdtsync_server
 import pytest
-from crdtsync_server.service import RunningServer
-from crdtsync_server.settings import BadSettings
 
 import crdtsync
+import crdtsync_server
+from crdtsync_server.service import RunningServer
+from crdtsync_server.settings import BadSettings
 from tests.server.serving import POLICY, device, serving, write
 
 WITHOUT_EXTRA = """

@@ -9,11 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from crdtsync_server import connection, hub
-from crdtsync_server.connection import Connection
-from crdtsync_server.settings import Timeouts
-from crdtsync_server.storage.reading import read_log
-from crdtsync_server.work import Published
 
 from crdtsync.documents.state import LogEntry, Stub
 from crdtsync.protocol import close_codes
@@ -34,6 +29,11 @@ from crdtsync.protocol.messages import (
     Refused,
 )
 from crdtsync.protocol.server_session import ServerSession
+from crdtsync_server import connection, hub
+from crdtsync_server.connection import Connection
+from crdtsync_server.settings import Timeouts
+from crdtsync_server.storage.reading import read_log
+from crdtsync_server.work import Published
 from tests.server.serving import (
     Wire,
     device,

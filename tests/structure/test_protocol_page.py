@@ -9,8 +9,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from crdtsync.documents.settling import Outcome
-from crdtsync.documents.state import LogEntry, Stub, Why
+from crdtsync.documents.state import LogEntry, Outcome, Stub, Why
 from crdtsync.protocol import close_codes, messages
 
 PAGE = (Path(__file__).parents[2] / "crdtsync/protocol/PROTOCOL.md").read_text(encoding="utf-8")
@@ -70,7 +69,7 @@ def test_the_wire_schema_has_not_changed_without_the_protocol_version() -> None:
         "snapshots": 5,
     }
     for kind in TABLED:
-        tag = kind.__struct_config__.tag  # type: ignore[attr-defined]
+        tag = kind.__struct_config__.tag
         if tag in published:
             assert len(fields_of(kind)) >= published[tag]
     assert messages.PROTOCOL_VERSION == 1

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from crdtsync.replica.transport import ConnectionLost, Dial, Transport
 from crdtsync_server.connection import Connection
 from crdtsync_server.service import Service
-
-from crdtsync.replica.transport import ConnectionLost, Transport
 
 
 class Pipe:
@@ -121,7 +119,7 @@ class Network:
         """How long the next frame takes."""
         return self.random.random() ** 3 * self.max_delay_s
 
-    def dial_as(self, device: str) -> Callable[[str], Any]:
+    def dial_as(self, device: str) -> Dial:
         """The ``dial`` of one device."""
 
         async def dial(url: str) -> Transport:

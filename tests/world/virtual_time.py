@@ -18,7 +18,7 @@ class Stuck(AssertionError):
     """Nothing is ready and no timer is set: the world would wait for ever."""
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _JumpingSelector(selectors.DefaultSelector):
     """Never waits; tells the loop how far its clock may jump."""
 
     loop: VirtualTimeLoop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Final
@@ -191,6 +192,9 @@ def _json_line(number: int, text: str) -> Line:
         value = read_json(text)
     except RecursionError:
         return Line(number, {}, problem("bad_json", reason="nested too deeply"))
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} ({error.colno})"
+        return Line(number, {}, problem("bad_json", reason=reason))
     except ValueError as error:
         return Line(number, {}, problem("bad_json", reason=str(error)))
     if not isinstance(value, dict):

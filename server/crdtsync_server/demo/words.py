@@ -31,7 +31,6 @@ TEXTS: Final[Mapping[str, Words]] = {
         ko="두 사람은 계속 일해요. 변경은 쓰는 즉시 기기에 저장돼요.",
     ),
     "apart": Words(en="Now the devices differ:", ko="이제 두 기기의 내용이 달라요:"),
-    "queue_of": Words(en="Queue of {device}", ko="보낼 목록: {device}"),
     "says": Words(en='{device} says: "{message}"', ko="{device} 화면: “{message}”"),
     "reconnect_title": Words(en="2. The network is back", ko="2. 네트워크가 돌아왔어요"),
     "reconnect": Words(
