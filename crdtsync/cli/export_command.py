@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crdtsync.cli.failures import EXIT_CODES, Failure
+from crdtsync.cli.failures import EXIT_CODES, STORAGE, Failure
 from crdtsync.cli.importing.import_command import Format, format_of
 from crdtsync.cli.importing.rows import guarded, id_column_of
 from crdtsync.cli.opening import reading, run
@@ -166,6 +167,12 @@ def _save(file: Path, chunks: Iterator[str], lang: str) -> None:
         part.replace(file)
     except FileNotFoundError:
         raise Failure(say("no_folder", lang, folder=file.parent)) from None
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if error.errno == errno.ENOSPC:
+            raise Failure(say("no_space", lang, file=file), STORAGE) from None
+        why = error.strerror or str(error)
+        raise Failure(say("file_unwritable", lang, file=file, why=why), STORAGE) from None
     except BaseException:
         part.unlink(missing_ok=True)
         raise

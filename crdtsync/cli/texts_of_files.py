@@ -21,6 +21,10 @@ FILE_TEXTS: Final[Mapping[str, Words]] = {
         en="{file} cannot be read: {why}. Check who may read it.",
         ko="파일을 읽을 수 없어요: {file} ({why}). 권한을 확인해 주세요.",
     ),
+    "file_unwritable": Words(
+        en="{file} cannot be written: {why}. Check who may write there.",
+        ko="파일을 쓸 수 없어요: {file} ({why}). 권한을 확인해 주세요.",
+    ),
     "file_exists": Words(
         en="{file} exists already. Name another file, or add --force to replace it.",
         ko="파일이 이미 있어요: {file}. 다른 이름을 쓰거나 --force 옵션으로 바꿔 주세요.",
@@ -176,6 +180,12 @@ FILE_TEXTS: Final[Mapping[str, Words]] = {
     "imported": Words(
         en="{new} new, {changed} changed, {unchanged} already as in the file.",
         ko="새 기록 {new}건, 바뀐 기록 {changed}건, 이미 같은 기록 {unchanged}건",
+    ),
+    "import_stopped": Words(
+        en="The import stopped. {n} {n:record is|records are} saved; run the same import again to "
+        "go on where it stopped.",
+        ko="가져오기를 멈췄어요. 기록 {n}건은 저장했어요. 같은 가져오기를 다시 실행하면 "
+        "이어서 해요.",
     ),
     "kept": Words(
         en="{n} {n:record was|records were} here already and left alone.",

@@ -18,7 +18,7 @@ from crdtsync.documents.writing import Authorship
 from crdtsync.policy import CollectionPolicy, MergeKind
 from crdtsync.replica.errors import NoSuchRecord
 from crdtsync.replica.history import FieldHistory, PastValue
-from crdtsync.replica.local import Write, check_required, check_unchanged
+from crdtsync.replica.local import Write, Written, check_required, check_unchanged
 from crdtsync.replica.querying import Filter, query
 from crdtsync.replica.record import Record
 from crdtsync.replica.repeats import (
@@ -116,7 +116,9 @@ class Collection(Mapping[str, Record]):
     def _read(self, record_id: str) -> Record | None:
         if not is_text(record_id):
             return None
-        state, sync_state = self._replica.read_record(self.name, record_id)
+        return self._record(*self._replica.read_record(self.name, record_id))
+
+    def _record(self, state: RecordState, sync_state: str) -> Record | None:
         policy = self.policy
         if state.is_empty and not state.seq and not state.pending:
             return None
@@ -124,11 +126,11 @@ class Collection(Mapping[str, Record]):
             return None
         return Record(self, policy, state, sync_state)
 
-    def _written(self, record_id: str) -> Record:
-        """The record after a write of ours, even if somebody has deleted it since."""
-        record = self._read(record_id)
+    def _as_record(self, written: Written) -> Record:
+        """The record after a write of ours, even if somebody had deleted it before."""
+        record = self._record(written.state, written.sync_state)
         if record is None:
-            raise NoSuchRecord(f"there is no {self.name}/{record_id} on this device")
+            raise NoSuchRecord(f"there is no {self.name}/{written.state.record} on this device")
         return record
 
     # ── writing ─────────────────────────────────────────────────────────────
@@ -159,8 +161,8 @@ class Collection(Mapping[str, Record]):
         def make(state: RecordState, policy: CollectionPolicy, author: Authorship) -> Op | None:
             return writing.update(state, policy, wanted, author, based_on=basis)
 
-        await self._write(id, make, op_id, basis=basis, same=same_update(self.policy, wanted))
-        return self._written(id)
+        same = same_update(self.policy, wanted)
+        return await self._write(id, make, op_id, basis=basis, same=same)
 
     async def update_many(self, changes: Mapping[str, Mapping[str, object]]) -> list[Record]:
         """Write many records, one op each, in one commit: all of them or none."""
@@ -171,8 +173,7 @@ class Collection(Mapping[str, Record]):
         writes = [
             self._wanted(record_id, maker(fields), None) for record_id, fields in changes.items()
         ]
-        await self._replica.write_all(writes)
-        return [self._written(record_id) for record_id in changes]
+        return [self._as_record(written) for written in await self._replica.write_all(writes)]
 
     async def create(
         self,
@@ -196,7 +197,7 @@ class Collection(Mapping[str, Record]):
         def make(state: RecordState, policy: CollectionPolicy, author: Authorship) -> Op | None:
             return writing.update(state, policy, wanted, author)
 
-        op = await self._write(
+        return await self._write(
             record_id,
             make,
             op_id,
@@ -204,7 +205,6 @@ class Collection(Mapping[str, Record]):
             record_is_given=id is not None,
             same=same_update(self.policy, wanted),
         )
-        return self._written(op.record if op is not None else record_id)
 
     async def delete(self, id: str, *, based_on: BasedOn = None, op_id: str | None = None) -> None:
         """Delete a record. Under ``on_delete_conflict = "keep"`` an edit that this
@@ -220,8 +220,7 @@ class Collection(Mapping[str, Record]):
 
     async def restore(self, id: str, *, op_id: str | None = None) -> Record:
         """Bring a deleted record back with the values that it has."""
-        await self._write(id, writing.restore, op_id, needs="deleted", same=same_restoring)
-        return self._written(id)
+        return await self._write(id, writing.restore, op_id, needs="deleted", same=same_restoring)
 
     async def clear(
         self, id: str, *names: str, based_on: BasedOn = None, op_id: str | None = None
@@ -239,17 +238,16 @@ class Collection(Mapping[str, Record]):
         op_id: str | None = None,
     ) -> Record:
         """Add to a counter; what others add at the same time adds up."""
-        await self._write(
+        return await self._write(
             id,
             lambda state, policy, author: writing.increment(state, policy, {field: by}, author),
             op_id,
             same=same_increment(self.policy, field, by),
         )
-        return self._written(id)
 
     async def add(self, id: str, field: str, *values: object, op_id: str | None = None) -> Record:
         """Add elements to a set; an add wins over a removal that had not seen it."""
-        await self._write(
+        return await self._write(
             id,
             lambda state, policy, author: writing.change_set(
                 state, policy, field, author, add=values
@@ -257,13 +255,12 @@ class Collection(Mapping[str, Record]):
             op_id,
             same=same_set_change(self.policy, field, values),
         )
-        return self._written(id)
 
     async def remove(
         self, id: str, field: str, *values: object, op_id: str | None = None
     ) -> Record:
         """Take elements out of a set: those adds of them that this device has seen."""
-        await self._write(
+        return await self._write(
             id,
             lambda state, policy, author: writing.change_set(
                 state, policy, field, author, remove=values
@@ -272,7 +269,6 @@ class Collection(Mapping[str, Record]):
             needs="present",
             same=same_set_change(self.policy, field, ()),
         )
-        return self._written(id)
 
     async def restore_value(
         self, id: str, field: str, past: PastValue, *, op_id: str | None = None
@@ -308,7 +304,7 @@ class Collection(Mapping[str, Record]):
         basis: Basis | None = None,
         record_is_given: bool = True,
         same: Same = lambda op: False,
-    ) -> Op | None:
+    ) -> Record:
         wanted = self._wanted(
             record_id,
             make,
@@ -318,8 +314,8 @@ class Collection(Mapping[str, Record]):
             record_is_given=record_is_given,
             same=same,
         )
-        (op,) = await self._replica.write_all([wanted])
-        return op
+        (written,) = await self._replica.write_all([wanted])
+        return self._as_record(written)
 
     def _wanted(
         self,
@@ -340,6 +336,7 @@ class Collection(Mapping[str, Record]):
             record=record_id,
             make=make,
             op_id=op_id if op_id is not None else self._replica.new_id(),
+            op_id_is_given=op_id is not None,
             user=self._replica.user,
             now_us=self._replica.now_us(),
             needs=needs,

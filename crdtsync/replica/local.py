@@ -24,9 +24,9 @@ from crdtsync.policy import CollectionPolicy, InvalidValue
 from crdtsync.replica import outbox
 from crdtsync.replica.errors import NoSuchRecord
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.queue_rows import is_full
+from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.repeats import Same
-from crdtsync.replica.shown import OPS, confirmed, shown, store_shown
+from crdtsync.replica.shown import confirmed, read_op, shown, store_shown
 
 Make = Callable[[RecordState, CollectionPolicy, Authorship], Op | None]
 
@@ -44,37 +44,45 @@ class Write:
     needs: str = "live"
     """What the record must be: ``live`` (not deleted), ``new``, ``present`` or ``deleted``."""
     based_on: Basis | None = None
+    op_id_is_given: bool = True
+    """Whether the caller chose the op_id, so that it may have been used before."""
     record_is_given: bool = True
     same: Same = lambda op: False
     """Whether an op that was written under this op_id before is this very write."""
 
 
-def write(file: ReplicaFile, wanted: Write) -> Op | None:
-    """Make the op and queue it; None where there is nothing to change.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The record as it is shown after a write."""
 
-    The same op_id again changes nothing and gives the op of the first time.
+    state: RecordState
+    sync_state: str
+
+
+def write(file: ReplicaFile, wanted: Write) -> Written:
+    """Make the op and queue it, unless there is nothing to change.
+
+    The same op_id again changes nothing and gives the record of the first time.
     """
+    if wanted.op_id_is_given and (earlier := written_before(file, wanted.op_id)) is not None:
+        earlier = _same_again(earlier, wanted)
+        return _as_shown(file, shown(file, earlier.collection, earlier.record))
     policy = file.collection(wanted.collection)
-    earlier = written_before(file, wanted.op_id)
     state = shown(file, wanted.collection, wanted.record)
     stamp_us = file.clock.stamp(wanted.now_us)
-    if earlier is not None:
-        return _same_again(earlier, wanted)
     _check_presence(state, policy, wanted)
     author = Authorship(wanted.op_id, wanted.user, stamp_us, file.roles_of(wanted.user))
     op = wanted.make(state, policy, author)
-    if op is None:
-        return None
-    op = _name_what_waits(file, op, policy)
-    if is_full(file, outbox.MAX_OUTBOX_OPS):
-        raise UsageError(
-            f"{outbox.MAX_OUTBOX_OPS} changes already wait on this device; connect and sync "
-            "before writing more"
-        )
-    outbox.append(file, op, wanted.now_us)
-    state.overlay(op)
-    store_shown(file, state)
-    return op
+    if op is not None:
+        op = _name_what_waits(file, op, policy)
+        outbox.append(file, op, wanted.now_us)
+        state.overlay(op)
+        store_shown(file, state)
+    return _as_shown(file, state)
+
+
+def _as_shown(file: ReplicaFile, state: RecordState) -> Written:
+    return Written(state, sync_state(file, state.collection, state.record))
 
 
 def written_before(file: ReplicaFile, op_id: str) -> Op | None:
@@ -85,7 +93,7 @@ def written_before(file: ReplicaFile, op_id: str) -> Op | None:
     if row is not None:
         return row.op
     accepted = file.one("accepted_op", op_id)
-    return None if accepted is None else OPS.decode(accepted[0])
+    return None if accepted is None else read_op(accepted[0])
 
 
 def check_unchanged(state: RecordState, root: str, seen: tuple[EntryId, ...], name: str) -> None:

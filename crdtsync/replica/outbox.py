@@ -35,12 +35,13 @@ from crdtsync.replica.queue_rows import (
     Touched,
     append,
     counts,
+    ends,
     insert,
     row_of,
     rows,
     rows_of_record,
 )
-from crdtsync.replica.shown import OPS, refresh
+from crdtsync.replica.shown import read_op, refresh
 from crdtsync.replica.taking_back import (
     Cancelling,
     bequeath,
@@ -111,7 +112,7 @@ def start_sending(
     too_large: set[tuple[str, str]] = set()
     size_bytes = 0
     for op_id, data, created_us, attempts, after in found:
-        op = OPS.decode(data)
+        op = read_op(data)
         if (op.collection, op.record) in too_large:
             continue
         if len(data) + ENVELOPE_BYTES > frame_bytes:
@@ -273,9 +274,9 @@ def store_receipts(
 def offer_again(file: ReplicaFile, after_seq: int) -> int:
     """Queue own accepted ops above ``after_seq`` once more, ahead of everything else."""
     lost = file.all("accepted_after", after_seq)
-    (first,) = file.one("first_position")
+    first, _ = ends(file)
     for place, (op_id, data, created_us) in enumerate(lost, start=1):
-        insert(file, OPS.decode(data), first - place, created_us, ever_sent=True)
+        insert(file, read_op(data), first - place, created_us, ever_sent=True)
         file.run("drop_accepted", op_id)
     file.run("not_acknowledged_after_all", after_seq)
     return len(lost)

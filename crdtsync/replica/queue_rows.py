@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op
 from crdtsync.protocol.messages import OutboxSummary
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.shown import OPS
+from crdtsync.replica.shown import read_op
 
 ENCODER = msgspec.msgpack.Encoder()
 
@@ -58,7 +59,7 @@ class Row:
         self.collection: str = row[2]
         self.record: str = row[3]
         self.user: str = row[4]
-        self.op: Op = OPS.decode(row[5])
+        self.op: Op = read_op(row[5])
         self.state: str = row[6]
         self.created_us: int = row[7]
         self.attempts: int = row[8]
@@ -97,19 +98,31 @@ def row_of(file: ReplicaFile, op_id: str) -> Row | None:
 
 
 def append(file: ReplicaFile, op: Op, now_us: int) -> None:
-    """Queue a new op at the end."""
-    insert(file, op, last_position(file) + 1, now_us, ever_sent=False)
+    """Queue a new op at the end; raises UsageError where too many wait already."""
+    first, last = ends(file)
+    # Counted only where the positions leave room for so many.
+    if last - first + 1 >= MAX_OUTBOX_OPS and file.one("outbox_size")[0] >= MAX_OUTBOX_OPS:
+        raise UsageError(
+            f"{MAX_OUTBOX_OPS} changes already wait on this device; connect and sync before "
+            "writing more"
+        )
+    insert(file, op, last + 1, now_us, ever_sent=False)
 
 
-def last_position(file: ReplicaFile) -> int:
-    """Where the queue ends."""
-    return int(file.one("last_position")[0])
+def ends(file: ReplicaFile) -> tuple[int, int]:
+    """The first and the last position of the queue."""
+    first, last = file.one("ends")
+    return int(first), int(last)
 
 
-def is_full(file: ReplicaFile, bound: int) -> bool:
-    """Whether ``bound`` ops wait. Counts only where the positions leave room for so many."""
-    (first,), (last,) = file.one("first_position"), file.one("last_position")
-    return last - first + 1 >= bound and int(file.one("outbox_size")[0]) >= bound
+def sync_state(file: ReplicaFile, collection: str, record: str) -> str:
+    """``pending``, ``sending``, ``failed`` or ``synced``: for an icon beside a record."""
+    states = {state for (state,) in file.all("sync_states", collection, record)}
+    if not states:
+        return "synced"
+    if "failed" in states:
+        return "failed"
+    return "pending" if states == {"pending"} else "sending"
 
 
 def insert(file: ReplicaFile, op: Op, position: int, created_us: int, *, ever_sent: bool) -> None:
@@ -136,7 +149,6 @@ class Counts:
     sending: int = 0
     retrying: int = 0
     refused: int = 0
-    cancelling: int = 0
     other_authors: int = 0
     oldest_created_us: int | None = None
     next_retry_us: int | None = None
@@ -159,12 +171,11 @@ class Counts:
 
 def counts(file: ReplicaFile, user: str) -> Counts:
     """Count the queue; acknowledged ops count as sending."""
-    pending = sending = retrying = refused = cancelling = others = 0
+    pending = sending = retrying = refused = others = 0
     oldest: int | None = None
     next_retry: int | None = None
-    for state, no_retry, author, number, created_us, retry_us, cancels in file.all("outbox_counts"):
+    for state, no_retry, author, number, created_us, retry_us in file.all("outbox_counts"):
         oldest = created_us if oldest is None else min(oldest, created_us)
-        cancelling += cancels
         if state in ("sending", "acknowledged"):
             sending += number
         elif state == "pending":
@@ -176,4 +187,4 @@ def counts(file: ReplicaFile, user: str) -> Counts:
             next_retry = retry_us if next_retry is None else min(next_retry, retry_us)
         if author != user and state in ("pending", "failed"):
             others += number
-    return Counts(pending, sending, retrying, refused, cancelling, others, oldest, next_retry)
+    return Counts(pending, sending, retrying, refused, others, oldest, next_retry)

@@ -33,6 +33,7 @@ from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.history import FieldHistory, field_history
 from crdtsync.replica.lock import FileLock
 from crdtsync.replica.outbox import Counts, Row, Touched
+from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.queue_view import OutboxItem, full_op, items
 from crdtsync.replica.shown import shown
 from crdtsync.replica.status import Status, SyncState
@@ -552,7 +553,7 @@ class Replica:
         """A new UUID v4 of this replica's surroundings."""
         return self._around.new_id()
 
-    async def write_all(self, writes: Sequence[local.Write]) -> list[Op | None]:
+    async def write_all(self, writes: Sequence[local.Write]) -> list[local.Written]:
         """Queue several writes in one commit: all of them or none."""
         task = asyncio.create_task(self._commit(writes))
         self._writes.add(task)
@@ -560,15 +561,15 @@ class Replica:
         # Shielded: a cancelled caller leaves a write that is wholly there (invariant 1).
         return await asyncio.shield(task)
 
-    async def _commit(self, writes: Sequence[local.Write]) -> list[Op | None]:
-        def job(file: ReplicaFile) -> list[Op | None]:
+    async def _commit(self, writes: Sequence[local.Write]) -> list[local.Written]:
+        def job(file: ReplicaFile) -> list[local.Written]:
             return [local.write(file, wanted) for wanted in writes]
 
-        ops = await self._open_store().change(job)
+        written = await self._open_store().change(job)
         self._changed({(wanted.collection, wanted.record) for wanted in writes})
         if self._sync is not None:
             self._sync.outbox_changed()
-        return ops
+        return written
 
     def _written(self, task: asyncio.Task[Any]) -> None:
         self._writes.discard(task)
@@ -580,8 +581,7 @@ class Replica:
         view = self._open_view()
         with _reading(view.connection):
             state = shown(view, collection, record_id)
-            states = view.all("sync_states", collection, record_id)
-        return state, _sync_state(states)
+            return state, sync_state(view, collection, record_id)
 
     def read_all(self, name: str, *values: Any) -> list[Any]:
         """Run a named query on the reading connection."""
@@ -685,14 +685,6 @@ class _reading:  # noqa: N801 - reads as a statement: `with _reading(connection)
     def __exit__(self, *_: object) -> None:
         if self._began:
             self._connection.execute("COMMIT")
-
-
-def _sync_state(states: Sequence[tuple[str, int]]) -> str:
-    if not states:
-        return "synced"
-    if any(state == "failed" for state, _ in states):
-        return "failed"
-    return "sending" if any(s in ("sending", "acknowledged") for s, _ in states) else "pending"
 
 
 def _row(file: ReplicaFile, op_id: str) -> Row:

@@ -8,6 +8,7 @@ an array of comparable values for each field that was ever written.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -18,10 +19,18 @@ from crdtsync.documents.state import Entry, RecordState
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
 from crdtsync.replica.file import ReplicaFile
 
-OPS = msgspec.msgpack.Decoder(Op)
+_OPS = msgspec.msgpack.Decoder(Op)
+OPS_REMEMBERED = 4_096
+"""Decoded ops that are kept: rapid edits of one record read the same ones again and again."""
 
 VIEW_FORMAT = 2
 """Raised when ``view`` changes: views of another format are built anew at opening."""
+
+
+@lru_cache(maxsize=OPS_REMEMBERED)
+def read_op(data: bytes) -> Op:
+    """An op as it lies in the queue. Ops are immutable, so one is shared."""
+    return _OPS.decode(data)
 
 
 def confirmed(file: ReplicaFile, collection: str, record: str) -> RecordState:
@@ -36,7 +45,7 @@ def shown(file: ReplicaFile, collection: str, record: str) -> RecordState:
     """The record with its pending ops on top."""
     state = confirmed(file, collection, record)
     for (data,) in file.all("overlay", collection, record):
-        state.overlay(OPS.decode(data))
+        state.overlay(read_op(data))
     return state
 
 
@@ -61,7 +70,7 @@ def store_confirmed(file: ReplicaFile, state: RecordState) -> None:
     data = state.encode()
     overlay = file.all("overlay", state.collection, state.record)
     for (op,) in overlay:
-        state.overlay(OPS.decode(op))
+        state.overlay(read_op(op))
     view, deleted, conflicting, pending = _columns(file, state)
     file.run(
         "put_record", state.collection, state.record, data, view, deleted, conflicting, pending

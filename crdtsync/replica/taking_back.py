@@ -17,7 +17,7 @@ from crdtsync.documents.folding import add_deltas
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
 from crdtsync.documents.writing import inherit
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.queue_rows import ENCODER, Row, insert, last_position, rows_of_record
+from crdtsync.replica.queue_rows import ENCODER, Row, ends, insert, rows_of_record
 from crdtsync.replica.shown import confirmed, refresh
 
 
@@ -162,7 +162,7 @@ def _place_behind(file: ReplicaFile, row: Row) -> int:
     later = [
         r for r in rows_of_record(file, row.collection, row.record) if r.position > row.position
     ]
-    free = last_position(file) + 1
+    free = ends(file)[1] + 1
     for moved in reversed(later):
         file.run("set_position", free, moved.op_id)
         free = moved.position

@@ -80,6 +80,7 @@ class Service:
     async def start(self, store: Store | None = None) -> None:
         """Open the store (or take this one). Raises StorageError or PolicyRefused."""
         self._store = store if store is not None else await Store.open(self.settings.folder)
+        self.draining = False
         try:
             sql, policy, now_us = self._store.sql, self.policy, self.now_us()
             await self._store.write(

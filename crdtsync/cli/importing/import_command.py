@@ -129,12 +129,17 @@ def import_(
                     only_new=only_new,
                     lang=lang,
                 )
-                with _bar(file, binary, lang) as move:
-                    for line in lines:
-                        await importer.take(line)
-                        if importer.report.lines % BATCH_ROWS == 0:
-                            move()
-                    report = await importer.finish()
+                try:
+                    with _bar(file, binary, lang) as move:
+                        for line in lines:
+                            await importer.take(line)
+                            if importer.report.lines % BATCH_ROWS == 0:
+                                move()
+                        report = await importer.finish()
+                except BaseException:
+                    n = importer.report.new + importer.report.changed
+                    to_tell().print(say("import_stopped", lang, n=n), soft_wrap=True)
+                    raise
                 return report, plan, open_replica.status.waiting
 
     report, plan, waiting = run(work())

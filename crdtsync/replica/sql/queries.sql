@@ -48,10 +48,9 @@ ORDER BY position;
 -- name: put_op
 INSERT INTO outbox (op_id, position, collection, record, user, op, state, created_us, ever_sent)
 VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?);
--- name: last_position
-SELECT coalesce(max(position), 0) FROM outbox;
--- name: first_position
-SELECT coalesce(min(position), 0) FROM outbox;
+-- name: ends
+SELECT coalesce((SELECT min(position) FROM outbox), 0),
+    coalesce((SELECT max(position) FROM outbox), 0);
 -- name: outbox
 SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
     unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
@@ -65,9 +64,8 @@ SELECT op_id, position, collection, record, user, op, state, created_us, attempt
     unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
 FROM outbox WHERE collection = ? AND record = ? ORDER BY position;
 -- name: outbox_counts
-SELECT state, retry_at_us IS NULL, user, count(*), min(created_us), min(retry_at_us),
-    count(cancelling)
-FROM outbox GROUP BY state, retry_at_us IS NULL, user;
+SELECT state, retry_at_us IS NULL, user, count(*), min(created_us), min(retry_at_us)
+FROM outbox GROUP BY state, user, retry_at_us IS NULL;
 -- name: sendable
 SELECT o.op_id, o.op, o.created_us, o.attempts, (
     SELECT p.op_id FROM outbox p
@@ -76,7 +74,9 @@ SELECT o.op_id, o.op, o.created_us, o.attempts, (
     ORDER BY p.position DESC LIMIT 1
 ) AS after
 FROM outbox o
-WHERE (o.state = 'pending' OR (o.state = 'failed' AND o.retry_at_us <= :now_us))
+-- The queue is walked from its front until there are enough ("+" keeps SQLite
+-- from gathering and sorting everything that is pending).
+WHERE (+o.state = 'pending' OR (+o.state = 'failed' AND o.retry_at_us <= :now_us))
     AND o.user = :user AND o.cancelling IS NULL
     AND NOT EXISTS (
         SELECT 1 FROM outbox b
@@ -153,7 +153,7 @@ UPDATE outbox SET retry_at_us = ? WHERE state = 'failed' AND retry_at_us > ?;
 -- name: records_of_outbox
 SELECT DISTINCT collection, record FROM outbox;
 -- name: sync_states
-SELECT state, retry_at_us IS NULL FROM outbox WHERE collection = ? AND record = ?;
+SELECT state FROM outbox WHERE collection = ? AND record = ?;
 
 -- name: accept
 INSERT OR REPLACE INTO accepted (op_id, seq, op, created_us, accepted_us) VALUES (?, ?, ?, ?, ?);

@@ -1,0 +1,79 @@
+"""Is what a server sends possible at all?
+
+A replica trusts its server for the data. But a broken one, or something else
+that answers at its address, must not leave values on the device that make it
+unusable: a text that is no JSON, a time that no later write can follow, a place
+in the log that the next hello is refused for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from crdtsync.documents.ops import SAFE_INTEGER
+from crdtsync.documents.state import LogEntry, Stub
+from crdtsync.protocol.errors import ProtocolError
+from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
+
+MAX_SERVER_TIME_US = 2**52
+"""The year 2112. Stamps follow effective times, and must have room left to do so."""
+
+DIGEST_BYTES = 16
+
+_JSON: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
+
+
+def check_place(place: Landmark | LogEntry | Stub) -> None:
+    """A seq and a digest of some log; raises ProtocolError."""
+    if not 0 <= place.seq <= SAFE_INTEGER or len(place.digest) > DIGEST_BYTES:
+        raise ProtocolError(
+            f"(seq {place.seq}, a digest of {len(place.digest)} bytes) is not a place in a log"
+        )
+
+
+def check_paging(paging: Paging | None) -> None:
+    """Where to page on; raises ProtocolError."""
+    if paging is not None and not all(
+        0 <= number <= SAFE_INTEGER + 1 for number in (paging.head, paging.before, paging.after)
+    ):
+        raise ProtocolError(f"{paging} is not a place in paging")
+
+
+def check_entries(entries: Iterable[LogEntry | Stub]) -> None:
+    """Log entries; raises ProtocolError."""
+    for entry in entries:
+        check_place(entry)
+        if isinstance(entry, LogEntry):
+            _check_times(entry.time_us, entry.received_us, entry.effective_us)
+            for values in entry.writes.values():
+                for value in values:
+                    _check_json(value)
+
+
+def check_rows(rows: Iterable[SnapshotRow]) -> None:
+    """Records of a page of snapshots; raises ProtocolError."""
+    for row in rows:
+        _check_times(0, row.stored.updated_us, 0)
+        for entries in row.stored.fields.values():
+            for entry in entries:
+                _check_times(entry.time_us, 0, entry.effective_us)
+                _check_json(entry.value)
+
+
+def _check_times(time_us: int, received_us: int, effective_us: int) -> None:
+    possible = (
+        0 <= time_us <= SAFE_INTEGER
+        and 0 <= received_us <= MAX_SERVER_TIME_US
+        and 0 <= effective_us <= MAX_SERVER_TIME_US
+    )
+    if not possible:
+        raise ProtocolError(f"{time_us}, {received_us}, {effective_us} are not times of an op")
+
+
+def _check_json(value: str) -> None:
+    try:
+        _JSON.decode(value)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise ProtocolError(f"a value is not JSON: {error}") from error
