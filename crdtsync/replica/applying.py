@@ -62,8 +62,7 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     file.set_cursor(Landmark(last.seq, last.digest))
     file.put("last_effective_us", file.clock.last_effective_us)
     touched |= set(states) | drop_covered(file, last.seq, now_us)
-    for state in states.values():
-        store_confirmed(file, state)
+    store_confirmed(file, states.values())
     for collection, record in touched - set(states):
         refresh(file, collection, record)
     if last.seq % 1_000 < len(fresh):
@@ -80,18 +79,18 @@ def install_page(
     now_us: int,
 ) -> Touched:
     """Replace records by their snapshots; with the last page the cursor becomes ``head``."""
-    touched: Touched = set()
-    for row in rows:
-        state = RecordState.from_stored(row.collection, row.record, row.stored)
+    states = [RecordState.from_stored(row.collection, row.record, row.stored) for row in rows]
+    touched: Touched = {(state.collection, state.record) for state in states}
+    for state in states if file.one("any_queued") is not None else ():
         for op_id, data, created_us, seq in file.all(
-            "covered_by_snapshot", row.stored.seq, row.collection, row.record
+            "covered_by_snapshot", state.seq, state.collection, state.record
         ):
             file.run("accept", op_id, seq, data, created_us, now_us)
             file.run("drop_op", op_id)
-        store_confirmed(file, state)
-        touched.add((row.collection, row.record))
+    for state in states:
         for _, entry in state.entries():
             file.clock.observe(entry.effective_us)
+    store_confirmed(file, states)
     file.set_paging(paging)
     if head.seq:
         # Until the cursor stands, these tell a server that was restored meanwhile.

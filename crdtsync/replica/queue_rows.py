@@ -174,17 +174,17 @@ def counts(file: ReplicaFile, user: str) -> Counts:
     pending = sending = retrying = refused = others = 0
     oldest: int | None = None
     next_retry: int | None = None
-    for state, no_retry, author, number, created_us, retry_us in file.all("outbox_counts"):
+    for state, author, number, scheduled, created_us, retry_us in file.all("outbox_counts"):
         oldest = created_us if oldest is None else min(oldest, created_us)
         if state in ("sending", "acknowledged"):
             sending += number
         elif state == "pending":
             pending += number
-        elif no_retry:
-            refused += number
         else:
-            retrying += number
-            next_retry = retry_us if next_retry is None else min(next_retry, retry_us)
+            retrying += scheduled
+            refused += number - scheduled
+            if retry_us is not None:
+                next_retry = retry_us if next_retry is None else min(next_retry, retry_us)
         if author != user and state in ("pending", "failed"):
             others += number
     return Counts(pending, sending, retrying, refused, others, oldest, next_retry)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -64,17 +65,22 @@ def store_shown(file: ReplicaFile, state: RecordState) -> None:
     file.run("put_shown", state.collection, state.record, *_columns(file, state))
 
 
-def store_confirmed(file: ReplicaFile, state: RecordState) -> None:
-    """Write the confirmed entries of a record, and refresh what is shown of it."""
+def store_confirmed(file: ReplicaFile, states: Iterable[RecordState]) -> None:
+    """Write the confirmed entries of records, and refresh what is shown of them.
+
+    The states are used up: pending ops are laid on top of them.
+    """
+    is_queue_empty = file.one("any_queued") is None
+    file.many("put_record", (_confirmed_row(file, state, is_queue_empty) for state in states))
+
+
+def _confirmed_row(file: ReplicaFile, state: RecordState, is_queue_empty: bool) -> tuple[Any, ...]:
     fold_counters(state)
     data = state.encode()
-    overlay = file.all("overlay", state.collection, state.record)
-    for (op,) in overlay:
-        state.overlay(read_op(op))
-    view, deleted, conflicting, pending = _columns(file, state)
-    file.run(
-        "put_record", state.collection, state.record, data, view, deleted, conflicting, pending
-    )
+    if not is_queue_empty:
+        for (op,) in file.all("overlay", state.collection, state.record):
+            state.overlay(read_op(op))
+    return (state.collection, state.record, data, *_columns(file, state))
 
 
 def rebuild_views(file: ReplicaFile) -> None:
@@ -107,15 +113,21 @@ def view(state: RecordState, policy: CollectionPolicy) -> str:
     conflict all of its candidates: none is left out until somebody chose.
     """
     parts = []
-    for field in policy.fields.values():
+    for field, name in _named(policy):
         entries = state.fields.get(field.root)
         if entries:
-            texts = _values(state, field, list(entries.values()))
-            parts.append(f"{_quoted(field.name)}:[{','.join(texts)}]")
+            parts.append(f"{name}:[{','.join(_values(state, field, list(entries.values())))}]")
     return "{" + ",".join(parts) + "}"
 
 
+@lru_cache(maxsize=256)
+def _named(policy: CollectionPolicy) -> list[tuple[FieldPolicy, str]]:
+    return [(field, _quoted(field.name)) for field in policy.fields.values()]
+
+
 def _values(state: RecordState, field: FieldPolicy, entries: list[Entry]) -> Iterable[str]:
+    if len(entries) == 1:
+        return (comparable(field, entries[0].value),)
     if field.merge is MergeKind.COUNTER:
         return (comparable(field, add_deltas([entry.value for entry in entries])),)
     if field.merge is MergeKind.SET or field.merge is MergeKind.MANUAL:

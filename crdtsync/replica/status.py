@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -70,8 +71,8 @@ class Status:
         if self.next_retry is not None and self.waiting:
             seconds = 0.0
             if self.now is not None:
-                seconds = max((self.next_retry - self.now).total_seconds(), 0)
-            return message("failed_retrying", lang, n=round(seconds))
+                seconds = (self.next_retry - self.now).total_seconds()
+            return message("failed_retrying", lang, n=max(math.ceil(seconds), 1))
         if self.state is SyncState.SYNCING and self.waiting:
             return message("syncing", lang, n=self.waiting)
         if self.waiting:

@@ -64,8 +64,8 @@ SELECT op_id, position, collection, record, user, op, state, created_us, attempt
     unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
 FROM outbox WHERE collection = ? AND record = ? ORDER BY position;
 -- name: outbox_counts
-SELECT state, retry_at_us IS NULL, user, count(*), min(created_us), min(retry_at_us)
-FROM outbox GROUP BY state, user, retry_at_us IS NULL;
+SELECT state, user, count(*), count(retry_at_us), min(created_us), min(retry_at_us)
+FROM outbox GROUP BY state, user;
 -- name: sendable
 SELECT o.op_id, o.op, o.created_us, o.attempts, (
     SELECT p.op_id FROM outbox p
