@@ -262,6 +262,10 @@ _TEXTS: Final[Mapping[str, Words]] = {
         en="It was too late to take a change back: the server had it already. ({detail})",
         ko="서버에서 이미 받은 변경이라 취소하지 못했어요. ({detail})",
     ),
+    "notice_brought_back": Words(
+        en="A record was deleted while somebody edited it. It was kept. {detail}",
+        ko="누군가 수정하는 동안 삭제된 기록이지만 남겨 두었어요. {detail}",
+    ),
     "notice_other": Words(en="{detail}", ko="{detail}"),
     "outbox_empty": Words(
         en="Nothing waits: the server has everything that was written here.",

@@ -74,6 +74,9 @@ class Conflict:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Conflict is a snapshot; use `await conflict.resolve(value)`")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Conflict is a snapshot; use `await conflict.resolve(value)`")
+
     async def resolve(self, value: object, *, if_unchanged: bool = False) -> None:
         """Choose ``value``; it replaces the candidates of this snapshot and no others.
 

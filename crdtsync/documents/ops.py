@@ -163,9 +163,16 @@ def check_op(op: Op) -> None:
     size_bytes = 0
     for root, write in op.writes.items():
         _check_write(op.op_id, root, write)
-        size_bytes += sum(len(value) for value in write.values)
+        size_bytes += sum(map(_bytes_of, write.values))
     if size_bytes > MAX_OP_BYTES:
-        raise InvalidOp("too_large", f"the op holds {size_bytes} characters; split it")
+        raise InvalidOp("too_large", f"the op holds {size_bytes} bytes; split it")
+
+
+def _bytes_of(value: str) -> int:
+    try:
+        return len(value) if value.isascii() else len(value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidOp("bad_op", "a value holds half a character (a lone surrogate)") from error
 
 
 def _check_write(op_id: str, root: str, write: FieldWrite) -> None:

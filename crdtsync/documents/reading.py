@@ -6,6 +6,7 @@ values are shown first, then the largest (effective time, op_id).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from crdtsync.documents.conflict import Candidate, Conflict, Resolver, moment
@@ -41,6 +42,20 @@ def candidates(field: FieldPolicy, entries: list[Entry]) -> list[Candidate]:
     ]
 
 
+def is_open(field: FieldPolicy, entries: Collection[Entry]) -> bool:
+    """Whether these entries of a field are values between which only a person chooses.
+
+    A conflict that was open when its field stopped being ``manual`` stays one
+    (invariant 6). It is told by its confirmed entries: where the log settles, it
+    leaves a single one.
+    """
+    if field.merge in (MergeKind.SERVER_LATEST, MergeKind.USER_LATEST):
+        entries = [entry for entry in entries if entry.seq]
+    elif field.merge is not MergeKind.MANUAL:
+        return False
+    return len(entries) > 1 and len({field.key(entry.value) for entry in entries}) > 1
+
+
 def read_field(state: RecordState, field: FieldPolicy, resolver: Resolver | None = None) -> Any:
     """The value of a field: its Python value, a ``Conflict``, or the empty value.
 
@@ -54,22 +69,18 @@ def read_field(state: RecordState, field: FieldPolicy, resolver: Resolver | None
         return frozenset(field.decode(entry.value) for entry in entries)
     if not entries:
         return None
-    if field.merge is MergeKind.MANUAL and len(entries) > 1:
+    if is_open(field, entries):
         found = candidates(field, entries)
-        if len(found) > 1:
-            return Conflict(state.collection, state.record, field.name, found, resolver)
-        return found[0].value
+        return Conflict(state.collection, state.record, field.name, found, resolver)
+    if field.merge is MergeKind.MANUAL and len(entries) > 1:
+        return candidates(field, entries)[0].value
     return field.decode(shown_entry(state, entries).value)
 
 
 def in_conflict(state: RecordState, field: FieldPolicy) -> bool:
     """Whether a person has to choose."""
-    if field.merge is not MergeKind.MANUAL:
-        return False
     entries = state.fields.get(field.root)
-    if entries is None or len(entries) < 2:
-        return False
-    return len({field.key(entry.value) for entry in entries.values()}) > 1
+    return entries is not None and len(entries) > 1 and is_open(field, entries.values())
 
 
 def conflicts(state: RecordState, policy: CollectionPolicy) -> list[FieldPolicy]:

@@ -15,6 +15,7 @@ from crdtsync.documents.clock import effective_time
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.identity import client_id
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
+from crdtsync.documents.reading import is_open
 from crdtsync.documents.state import Entry, LogEntry, Outcome, RecordState, Removal
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
 
@@ -201,6 +202,9 @@ def _settle_field(
     if field is None:
         # The deletion register: concurrent deletes agree, so nothing is settled.
         return late, "superseded" if late else "applied", None
+    if is_open(field, before):
+        # Also where the field settles by now: whoever made it so chose no value.
+        return _keep_for_a_person(root, op, field, before, remaining, new, late)
     if field.merge is MergeKind.SERVER_LATEST:
         if not new:
             return late, "superseded", None
@@ -209,10 +213,7 @@ def _settle_field(
     if field.merge is MergeKind.USER_LATEST:
         return _settle_by_user_time(root, op, remaining, new, late)
     if field.merge is MergeKind.MANUAL:
-        change = _candidates(root, op, field, before, remaining, new)
-        conflict = len({field.key(e.value) for e in (*remaining, *new)}) > 1
-        outcome: Outcome = "superseded" if not new else "conflict" if conflict else "applied"
-        return late, outcome, change
+        return _keep_for_a_person(root, op, field, before, remaining, new, late)
     if len(remaining) + len(new) > MAX_SET_ELEMENTS and field.merge is MergeKind.SET:
         raise InvalidOp(
             "too_large", f"{field.name} holds {MAX_SET_ELEMENTS} elements", field=field.name
@@ -233,6 +234,21 @@ def _settle_by_user_time(
         if entry is not winner
     ]
     return [*late, *losers], "applied" if winner.op_id == op.op_id else "superseded", None
+
+
+def _keep_for_a_person(
+    root: str,
+    op: Op,
+    field: FieldPolicy,
+    before: list[Entry],
+    remaining: list[Entry],
+    new: list[Entry],
+    late: list[Removal],
+) -> tuple[list[Removal], Outcome, ConflictChange | None]:
+    change = _candidates(root, op, field, before, remaining, new)
+    conflict = len({field.key(e.value) for e in (*remaining, *new)}) > 1
+    outcome: Outcome = "superseded" if not new else "conflict" if conflict else "applied"
+    return late, outcome, change
 
 
 def _candidates(

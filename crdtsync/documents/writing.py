@@ -21,6 +21,7 @@ from crdtsync.documents.ops import (
     Op,
     check_op,
 )
+from crdtsync.documents.reading import in_conflict, is_open
 from crdtsync.documents.settling import check_against_policy
 from crdtsync.documents.state import Entry, RecordState
 from crdtsync.documents.versions import Basis, version_of
@@ -78,7 +79,7 @@ def resolve(
 ) -> Op:
     """Choose between candidates: replaces exactly those in ``seen``."""
     field = field_named(policy, name)
-    if field.merge is not MergeKind.MANUAL:
+    if field.merge is not MergeKind.MANUAL and not in_conflict(state, field):
         raise UsageError(f"{name} settles by itself ({field.merge}); use update")
     write = FieldWrite((field.encode(value),), tuple(dict.fromkeys(seen)))
     return _op(state, policy, {field.root: write}, author, None)
@@ -210,13 +211,11 @@ def _assign_register(
     state: RecordState, field: FieldPolicy, value: object, based_on: Basis | None
 ) -> FieldWrite:
     seen = _seen(state, field.root, based_on)
-    if field.merge is MergeKind.MANUAL:
-        shown = _shown(state, field.root, based_on)
-        if len({field.key(entry.value) for entry in shown}) > 1:
-            raise UnresolvedConflict(
-                f"{field.collection}/{state.record}: the field {field.name!r} has different "
-                "values; read it and choose with `await conflict.resolve(value)`"
-            )
+    if is_open(field, _shown(state, field.root, based_on)):
+        raise UnresolvedConflict(
+            f"{field.collection}/{state.record}: the field {field.name!r} has different "
+            "values; read it and choose with `await conflict.resolve(value)`"
+        )
     return FieldWrite((field.encode(value),), tuple(entry.id for entry in seen))
 
 

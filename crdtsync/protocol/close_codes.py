@@ -31,7 +31,8 @@ TOO_SLOW = 4009
 """The peer did not read what was sent for too long. Come back and read the log."""
 
 REPLACED = 4010
-"""A newer connection of the same replica was accepted. Stay away: the newer one serves."""
+"""A newer connection of the same replica was accepted; this one serves no more. A copy of
+the replica's file learns that it is one when it says hello again."""
 
 SERVER_FAULT = 4011
 """The server met a fault of its own on this connection. Come back later."""

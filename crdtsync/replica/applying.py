@@ -7,10 +7,12 @@ caller's), so a crash between any two of them cannot happen.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from crdtsync.documents.errors import InvalidOp
+from crdtsync.documents.folding import sum_of_deltas
 from crdtsync.documents.ops import (
     DELETION_ROOT,
     MAX_DELETE_BASE,
@@ -21,6 +23,7 @@ from crdtsync.documents.ops import (
 )
 from crdtsync.documents.state import LogEntry, RecordState, Stub
 from crdtsync.documents.writing import inherit
+from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
 from crdtsync.replica import outbox
 from crdtsync.replica.file import ReplicaFile
@@ -29,6 +32,9 @@ from crdtsync.replica.shown import confirmed, refresh, store_confirmed
 
 ACCEPTED_KEPT_US = 30 * 24 * 3600 * 1_000_000
 """How long own accepted ops are kept to be offered again to a restored server (30 days)."""
+
+NOTICES_KEPT = 1_000
+"""Notices that wait to be dismissed; older ones go first."""
 
 SEEN_KEPT = 50_000
 """Log entries kept as local history; older history is asked from the server."""
@@ -51,6 +57,11 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
         if entry.op_id is not None:
             touched |= brought_back(file, entry.op_id, entry.seq, now_us)
         if isinstance(entry, LogEntry):
+            for root, values in entry.writes.items():
+                _check_fits(file, entry.collection, root, values)
+            if entry.revived:
+                about = {"collection": entry.collection, "record": entry.record, "by": entry.user}
+                _notice(file, now_us, "brought_back", about)
             key = (entry.collection, entry.record)
             state = states.get(key)
             if state is None:
@@ -81,6 +92,9 @@ def install_page(
     """Replace records by their snapshots; with the last page the cursor becomes ``head``."""
     states = [RecordState.from_stored(row.collection, row.record, row.stored) for row in rows]
     touched: Touched = {(state.collection, state.record) for state in states}
+    for state in states:
+        for root, entries in state.fields.items():
+            _check_fits(file, state.collection, root, [e.value for e in entries.values()])
     for state in states if file.one("any_queued") is not None else ():
         for op_id, data, created_us, seq in file.all(
             "covered_by_snapshot", state.seq, state.collection, state.record
@@ -103,6 +117,27 @@ def install_page(
             refresh(file, collection, record)
     file.put("last_effective_us", file.clock.last_effective_us)
     return touched
+
+
+def _check_fits(file: ReplicaFile, collection: str, root: str, values: Iterable[str]) -> None:
+    """Refuse values that no policy allows in this field: once stored they could not be read.
+
+    Raises ProtocolError: a server checks values before they enter its log. Fields
+    of a newer policy are carried along unchecked.
+    """
+    policy = file.policy.collections.get(collection)
+    field = policy.by_root.get(root) if policy is not None else None
+    try:
+        for value in values:
+            if root == DELETION_ROOT:
+                DeleteMark.parse(value)
+            elif root.startswith("c/"):
+                sum_of_deltas([value])
+            elif field is not None and not (field.type.kind == "string" and value[:1] == '"'):
+                # That it is JSON was checked when it came in: a text is a text.
+                field.decode(value)
+    except (ValueError, ArithmeticError, InvalidOp) as error:
+        raise ProtocolError(f"the server sent a value that {root} cannot hold: {error}") from error
 
 
 def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
@@ -225,5 +260,7 @@ def _op_of(entry: LogEntry) -> Op:
     return Op(entry.op_id, entry.user, entry.collection, entry.record, entry.time_us, writes)
 
 
-def _notice(file: ReplicaFile, now_us: int, kind: str, detail: dict[str, int]) -> None:
-    file.run("put_notice", now_us, kind, json.dumps(detail, sort_keys=True))
+def _notice(file: ReplicaFile, now_us: int, kind: str, detail: Mapping[str, object]) -> None:
+    text = json.dumps(detail, sort_keys=True, ensure_ascii=False)
+    file.run("put_notice", now_us, kind, text)
+    file.run("trim_notices", NOTICES_KEPT)

@@ -11,6 +11,10 @@ from crdtsync.catalogue import message, reason
 from crdtsync.documents.conflict import moment
 from crdtsync.documents.state import LogEntry, RecordState
 from crdtsync.policy import FieldPolicy
+from crdtsync.replica.sync import Sync
+
+HISTORY_PAGES = 50
+"""Pages of a record's log that one ``history`` call asks for at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +125,22 @@ def field_history(
         written.values(), key=lambda past: (past.seq == 0, past.seq, past.at), reverse=True
     )
     return FieldHistory(tuple(newest_first), complete)
+
+
+async def ask_server(
+    sync: Sync, collection: str, record_id: str, entries: dict[int, LogEntry]
+) -> bool:
+    """Add what the server's log says about a record; whether that is all of it.
+
+    Raises ConnectionLost.
+    """
+    before_seq = 0
+    for _ in range(HISTORY_PAGES):
+        page = await sync.ask_history(collection, record_id, before_seq)
+        for entry in page.entries:
+            if isinstance(entry, LogEntry):
+                entries[entry.seq] = entry
+        if not page.more or not page.entries:
+            return page.complete
+        before_seq = page.entries[-1].seq
+    return False

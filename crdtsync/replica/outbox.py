@@ -65,6 +65,7 @@ __all__ = [
     "brought_back",
     "connection_lost",
     "counts",
+    "doubt_receipts",
     "drop_covered",
     "edited",
     "next_retry",
@@ -278,8 +279,18 @@ def offer_again(file: ReplicaFile, after_seq: int) -> int:
     for place, (op_id, data, created_us) in enumerate(lost, start=1):
         insert(file, read_op(data), first - place, created_us, ever_sent=True)
         file.run("drop_accepted", op_id)
-    file.run("not_acknowledged_after_all", after_seq)
     return len(lost)
+
+
+def doubt_receipts(file: ReplicaFile) -> None:
+    """Receipts of an earlier connection whose entries have not come are asked for anew.
+
+    The server may have been restored from a backup that lacks those ops but nothing
+    that this replica holds, so that no landmark tells: their old seqs would be
+    covered by other ops, and they would leave the queue unsent (invariant 4). Where
+    the log does have them the same receipt comes again (invariant 3).
+    """
+    file.run("not_acknowledged_after_all")
 
 
 # ── what a person may do ────────────────────────────────────────────────────

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import sqlite3
@@ -14,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from crdtsync.database import Executor, InlineExecutor, StorageError, connect_to_read, explain
+from crdtsync.database import Executor, StorageError
 from crdtsync.documents.conflict import Conflict, moment
 from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op, check_identifier
@@ -23,31 +22,30 @@ from crdtsync.policy import Policy
 from crdtsync.replica import editing, local, outbox
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.errors import (
-    NeedsAttention,
     NoSuchOperation,
     ReplicaClosed,
-    SignedOut,
     SyncTimeout,
 )
+from crdtsync.replica.exporting import export_lines, write_whole
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.history import FieldHistory, field_history
+from crdtsync.replica.history import FieldHistory, ask_server, field_history
 from crdtsync.replica.lock import FileLock
-from crdtsync.replica.outbox import Counts, Row, Touched
+from crdtsync.replica.outbox import Row, Touched
+from crdtsync.replica.progress import Progress
 from crdtsync.replica.queue_rows import sync_state
-from crdtsync.replica.queue_view import OutboxItem, full_op, items
+from crdtsync.replica.queue_view import OutboxItem, items
+from crdtsync.replica.reader import open_reader, snapshot
 from crdtsync.replica.shown import shown
-from crdtsync.replica.status import Status, SyncState
+from crdtsync.replica.standing import raise_what_needs_a_person, status_of
+from crdtsync.replica.status import Status
 from crdtsync.replica.store import MEMORY, ReplicaStore, check_can_begin
 from crdtsync.replica.surroundings import System
-from crdtsync.replica.sync import Progress, Surroundings, Sync, Token
+from crdtsync.replica.sync import Surroundings, Sync, Token
 from crdtsync.replica.transport import ConnectionLost, Dial, check_url, dial
 from crdtsync.replica.watching import Watch
 from crdtsync.replica.watching_status import StatusWatch
 
 SEEN = msgspec.msgpack.Decoder(LogEntry)
-
-HISTORY_PAGES = 50
-"""Pages of a record's log that one ``history`` call asks for at most."""
 
 HISTORY_TIMEOUT_S = 5
 MAX_DEVICE_CHARS = 256
@@ -266,25 +264,9 @@ class Replica:
         if self._sync is not None and self._sync.progress.live:
             with contextlib.suppress(ConnectionLost, TimeoutError):
                 async with asyncio.timeout(HISTORY_TIMEOUT_S):
-                    complete = await self._history_of_server(
-                        self._sync, collection, record_id, entries
-                    )
+                    complete = await ask_server(self._sync, collection, record_id, entries)
         state, _ = self.read_record(collection, record_id)
         return field_history(field, entries.values(), state, complete=complete)
-
-    async def _history_of_server(
-        self, sync: Sync, collection: str, record_id: str, entries: dict[int, LogEntry]
-    ) -> bool:
-        before_seq = 0
-        for _ in range(HISTORY_PAGES):
-            page = await sync.ask_history(collection, record_id, before_seq)
-            for entry in page.entries:
-                if isinstance(entry, LogEntry):
-                    entries[entry.seq] = entry
-            if not page.more or not page.entries:
-                return page.complete
-            before_seq = page.entries[-1].seq
-        return False
 
     # ── sync ────────────────────────────────────────────────────────────────
 
@@ -362,7 +344,7 @@ class Replica:
 
     async def _in_step(self) -> bool:
         moved = self._moved
-        self._raise_what_needs_a_person()
+        raise_what_needs_a_person(self.status, self._open_view())
         if self._sync is None or not self._sync.progress.live:
             await moved.wait()
             return False
@@ -372,7 +354,7 @@ class Replica:
             return False
         while True:
             moved = self._moved
-            self._raise_what_needs_a_person()
+            raise_what_needs_a_person(self.status, self._open_view())
             view = self._open_view()
             if view.cursor.seq >= reply.head.seq and outbox.counts(view, self.user).total == 0:
                 await self._note_synced()
@@ -388,67 +370,17 @@ class Replica:
             await self._open_store().change(lambda file: file.put("last_synced_us", now_us))
         self._moved_on()
 
-    def _raise_what_needs_a_person(self) -> None:
-        status = self.status
-        if status.state is SyncState.NEEDS_ATTENTION:
-            raise NeedsAttention(self._attention_words(status), status)
-        if status.state is SyncState.SIGNED_OUT:
-            raise SignedOut(status.message(), status)
-        if status.signed_out_ops and status.signed_out_ops == status.waiting:
-            raise SignedOut(
-                f"{status.signed_out_ops} changes of another user wait for that user's sign-in",
-                status,
-            )
-
-    def _attention_words(self, status: Status) -> str:
-        refused = [item for item in self.outbox if item.needs_person]
-        details = "; ".join(
-            f"{item.collection}/{item.record_id}: {item.last_error}" for item in refused[:3]
-        )
-        return f"{status.message()} {details}".strip()
-
     @property
     def status(self) -> Status:
         """How sync stands now."""
-        view = self._open_view()
-        counts = outbox.counts(view, self.user)
         progress = self._sync.progress if self._sync is not None else Progress()
-        next_us = progress.next_attempt_us or (counts.next_retry_us if progress.wanted else None)
-        last_synced_us = max(self._last_synced_us or 0, view.number("last_synced_us"))
-        return Status(
-            state=self._state(counts, progress),
-            pending=counts.pending,
-            sending=counts.sending,
-            failed=counts.retrying + counts.refused,
-            needs_person=counts.refused,
-            conflicts=view.one("conflicted_count")[0],
-            signed_out_ops=counts.other_authors,
-            last_synced=moment(last_synced_us) if last_synced_us else None,
-            next_retry=None if next_us is None else moment(next_us),
-            oldest_pending=(
-                None if counts.oldest_created_us is None else moment(counts.oldest_created_us)
-            ),
-            behind=progress.behind if progress.live else 0,
-            first_sync_done=progress.first_sync_done,
-            first_sync_total=progress.first_sync_total,
-            clock_skew_s=progress.clock_skew_us / 1_000_000,
-            problem=progress.problem,
-            now=moment(self._around.now_us()),
+        return status_of(
+            self._open_view(),
+            self.user,
+            progress,
+            last_synced_us=self._last_synced_us or 0,
+            now_us=self._around.now_us(),
         )
-
-    def _state(self, counts: Counts, progress: Progress) -> SyncState:
-        if counts.refused or (progress.stopped is not None and not progress.signed_out):
-            return SyncState.NEEDS_ATTENTION
-        if progress.signed_out:
-            return SyncState.SIGNED_OUT
-        if progress.live:
-            in_step = not counts.total and not progress.behind
-            return SyncState.SYNCED if in_step else SyncState.SYNCING
-        if progress.first_sync_total is not None:
-            return SyncState.SYNCING
-        if not progress.wanted:
-            return SyncState.OFFLINE
-        return SyncState.CONNECTING if progress.connecting else SyncState.OFFLINE
 
     def watch_status(self) -> StatusWatch:
         """A context manager that yields the newest Status whenever it changes."""
@@ -512,28 +444,8 @@ class Replica:
 
         Raises StorageError where the file cannot be written.
         """
-        rows = outbox.rows(self._open_view())
-        lines = [
-            json.dumps({**item.to_json(), "op": full_op(row)}, ensure_ascii=False) + "\n"
-            for item, row in zip(items(rows), rows, strict=True)
-        ]
-        target = os.fspath(path)
-
-        def save() -> None:
-            try:
-                with open(f"{target}.part", "w", encoding="utf-8") as handle:
-                    handle.writelines(lines)
-                    handle.flush()
-                    os.fsync(handle.fileno())
-                os.replace(f"{target}.part", target)
-            except OSError as error:
-                with contextlib.suppress(OSError):
-                    os.remove(f"{target}.part")
-                raise StorageError(
-                    f"{target} cannot be written ({error.strerror}); the queue is as it was"
-                ) from error
-
-        await asyncio.to_thread(save)
+        lines = export_lines(outbox.rows(self._open_view()))
+        await asyncio.to_thread(write_whole, os.fspath(path), lines)
         return len(lines)
 
     def notices(self) -> list[dict[str, Any]]:
@@ -542,6 +454,10 @@ class Replica:
             {"n": n, "at": moment(at_us), "kind": kind, "detail": detail}
             for n, at_us, kind, detail in self.read_all("notices")
         ]
+
+    async def dismiss_notices(self, up_to: int) -> None:
+        """Forget the notices up to this ``n``: somebody has read them."""
+        await self._open_store().change(ReplicaFile.run, "drop_notice", up_to)
 
     # ── for collections ─────────────────────────────────────────────────────
 
@@ -579,7 +495,7 @@ class Replica:
     def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:
         """The shown record and its sync state, from one consistent read."""
         view = self._open_view()
-        with _reading(view.connection):
+        with snapshot(view.connection):
             state = shown(view, collection, record_id)
             return state, sync_state(view, collection, record_id)
 
@@ -656,35 +572,6 @@ async def _after(previous: asyncio.Task[None] | None, run: Callable[[], Awaitabl
         previous.cancel()
         await asyncio.wait({previous})
     await run()
-
-
-def open_reader(path: str, store: ReplicaStore) -> sqlite3.Connection:
-    """A connection for reading beside the store's own."""
-    if path == MEMORY:
-        executor = store.executor
-        assert isinstance(executor, InlineExecutor)
-        return executor.connection
-    try:
-        return connect_to_read(path)
-    except sqlite3.Error as error:
-        raise explain(error, path) from error
-
-
-class _reading:  # noqa: N801 - reads as a statement: `with _reading(connection):`
-    """One snapshot for several queries (inside a write job of `:memory:` it is a no-op)."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._began = False
-
-    def __enter__(self) -> None:
-        if not self._connection.in_transaction:
-            self._connection.execute("BEGIN")
-            self._began = True
-
-    def __exit__(self, *_: object) -> None:
-        if self._began:
-            self._connection.execute("COMMIT")
 
 
 def _row(file: ReplicaFile, op_id: str) -> Row:

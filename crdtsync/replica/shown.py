@@ -15,7 +15,7 @@ import msgspec
 
 from crdtsync.documents.folding import add_deltas, fold_counters
 from crdtsync.documents.ops import Op
-from crdtsync.documents.reading import conflicts, exists, shown_entry
+from crdtsync.documents.reading import conflicts, exists, is_open, shown_entry
 from crdtsync.documents.state import Entry, RecordState
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
 from crdtsync.replica.file import ReplicaFile
@@ -126,11 +126,11 @@ def _named(policy: CollectionPolicy) -> list[tuple[FieldPolicy, str]]:
 
 
 def _values(state: RecordState, field: FieldPolicy, entries: list[Entry]) -> Iterable[str]:
-    if len(entries) == 1:
-        return (comparable(field, entries[0].value),)
     if field.merge is MergeKind.COUNTER:
         return (comparable(field, add_deltas([entry.value for entry in entries])),)
-    if field.merge is MergeKind.SET or field.merge is MergeKind.MANUAL:
+    if len(entries) == 1:
+        return (comparable(field, entries[0].value),)
+    if field.merge in (MergeKind.SET, MergeKind.MANUAL) or is_open(field, entries):
         return sorted({comparable(field, entry.value) for entry in entries})
     return (comparable(field, shown_entry(state, entries).value),)
 

@@ -36,6 +36,7 @@ from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Head, History, Welcome
 from crdtsync.replica import applying, outbox, sync_jobs
 from crdtsync.replica.outbox import Touched
+from crdtsync.replica.progress import Progress
 from crdtsync.replica.store import ReplicaStore
 from crdtsync.replica.transport import ConnectionLost, Dial, Transport
 
@@ -70,30 +71,6 @@ class Surroundings(Protocol):
     def new_id(self) -> str:
         """A new UUID v4."""
         ...
-
-
-@dataclass(slots=True)
-class Progress:
-    """How the connection stands; the replica makes its status from it."""
-
-    wanted: bool = False
-    connecting: bool = False
-    live: bool = False
-    signed_out: bool = False
-    stopped: Close | None = None
-    problem: str | None = None
-    next_attempt_us: int | None = None
-    clock_skew_us: int = 0
-    first_sync_done: int = 0
-    first_sync_total: int | None = None
-    head_known: int | None = None
-    """Where the server's log is known to reach; None before a welcome."""
-    cursor: int = 0
-
-    @property
-    def behind(self) -> int:
-        """Log entries that are known to be still on their way."""
-        return max((self.head_known or 0) - self.cursor, 0)
 
 
 @dataclass(slots=True)
@@ -224,6 +201,8 @@ class Sync:
             return Close(1006, "unreachable", str(error), retry=True)
         except StorageError as error:
             return Close(1011, "storage", str(error), retry=True)
+        except ProtocolError as error:
+            return Close(PROTOCOL_ERROR, "protocol_error", str(error), retry=True)
         except Exception as error:
             # A fault of our own must not end sync for good: it is reported, and the
             # next connection starts from what is on disk.

@@ -50,6 +50,7 @@ def greet(
     file.welcomed()
     file.set_roles(user, welcome.roles)
     outbox.bring_retries_near(file, now_us)
+    outbox.doubt_receipts(file)
     touched: Touched = set()
     paging = welcome.paging
     if welcome.diverged is not None:
@@ -58,6 +59,10 @@ def greet(
         # A first sync that was cut goes on where it stopped.
         paging = file.paging or paging
         file.set_paging(paging)
+    elif file.paging is not None:
+        # The log is enough now (a restored server that holds nothing has no page to
+        # send): what was to be paged for is over, or old records would stay for ever.
+        touched = applying.install_page(file, (), None, file.cursor, now_us)
     return outbox.to_ask(file, paging=paging is not None), paging, file.cursor.seq, touched
 
 

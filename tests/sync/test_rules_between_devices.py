@@ -138,6 +138,11 @@ async def test_an_edit_that_a_delete_had_not_seen_revives_the_record_everywhere(
         assert ("d/", delete, 0, "revived") in {
             (gone.root, gone.op_id, gone.n, gone.why) for gone in second.removed
         }
+        for replica in (tablet, phone, desk):
+            (told,) = replica.notices()
+            assert (told["kind"], '"record": "p1"' in told["detail"]) == ("brought_back", True)
+            await replica.dismiss_notices(told["n"])
+            assert replica.notices() == []
         # A delete by somebody who has seen it all stands.
         await desk.collection("patient").delete("p1", op_id=later)
         await in_step(desk, tablet, phone)

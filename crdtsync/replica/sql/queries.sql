@@ -126,8 +126,8 @@ SELECT count(*) FROM outbox;
 SELECT DISTINCT collection, record FROM outbox
 WHERE state = 'failed' AND (? IS NULL OR op_id = ?);
 -- name: not_acknowledged_after_all
-UPDATE outbox SET state = 'pending', seq = NULL, unanswered = 0
-WHERE state = 'acknowledged' AND seq > ?;
+UPDATE outbox SET state = 'pending', seq = NULL, unanswered = 1
+WHERE state = 'acknowledged';
 -- name: others_waiting
 SELECT 1 FROM outbox
 WHERE collection = ? AND record = ? AND user <> ? AND state <> 'acknowledged' LIMIT 1;
@@ -190,3 +190,5 @@ INSERT INTO notices (at_us, kind, detail) VALUES (?, ?, ?);
 SELECT n, at_us, kind, detail FROM notices ORDER BY n;
 -- name: drop_notice
 DELETE FROM notices WHERE n <= ?;
+-- name: trim_notices
+DELETE FROM notices WHERE n <= (SELECT max(n) FROM notices) - ?;
