@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from crdtsync.database import StorageError
 from crdtsync.protocol import close_codes
+from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.codec import decode_client, encode
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Answer, Goodbye, Push, Receipt, Refused
-from crdtsync.protocol.server_session import (
-    HELLO_TIMEOUT_US,
+from crdtsync.protocol.server_actions import (
     Action,
-    Admission,
     Admit,
     Authenticate,
     Close,
@@ -32,9 +31,9 @@ from crdtsync.protocol.server_session import (
     ReadHistory,
     ReadSnapshots,
     Send,
-    ServerSession,
     Submit,
 )
+from crdtsync.protocol.server_session import HELLO_TIMEOUT_US, ServerSession
 from crdtsync_server.authentication import NotAuthenticated
 from crdtsync_server.hub import Feed, changes_frame
 from crdtsync_server.storage.reading import read_history, read_log, read_snapshots

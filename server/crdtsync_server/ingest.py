@@ -18,8 +18,8 @@ from typing import Any
 
 from crdtsync.database import DiskFull, StorageError, explain
 from crdtsync.policy import Policy
+from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import AcknowledgedDigest, OutboxSummary, Receipt, Transient
-from crdtsync.protocol.server_session import Admission
 from crdtsync_server.storage.admitting import read_admission
 from crdtsync_server.storage.ledger import Ledger
 from crdtsync_server.storage.receipts import read_receipts

@@ -15,8 +15,8 @@ import uvicorn
 
 from crdtsync.database import StorageError
 from crdtsync.policy import Policy
+from crdtsync.protocol.admission import PolicyOffer
 from crdtsync.protocol.messages import Limits
-from crdtsync.protocol.server_session import PolicyOffer
 from crdtsync_server.app import make_app
 from crdtsync_server.authentication import Authenticator, DevAuthenticator
 from crdtsync_server.connection import Connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import (
     AcknowledgedDigest,
     Answer,
@@ -14,7 +15,6 @@ from crdtsync.protocol.messages import (
     Push,
     Receipt,
 )
-from crdtsync.protocol.server_session import Admission
 
 
 @dataclass(slots=True, eq=False)

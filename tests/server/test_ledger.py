@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import Hello, Push, Receipt
-from crdtsync.protocol.server_session import Admission
 from crdtsync_server.storage import cache
 from crdtsync_server.storage.ledger import Ledger
 from crdtsync_server.storage.store import connect_writer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import Landmark
-from crdtsync.protocol.server_session import Admission
 from crdtsync_server.hub import Feed, Hub
 from crdtsync_server.ingest import Ingest
 from crdtsync_server.storage.store import Store

@@ -7,6 +7,13 @@ from typing import Any
 import pytest
 
 from crdtsync.protocol import close_codes
+from crdtsync.protocol.admission import (
+    Admission,
+    PolicyOffer,
+    judge_hello,
+    last_common_seq,
+    run_is_known,
+)
 from crdtsync.protocol.messages import (
     AcknowledgedDigest,
     Answers,
@@ -27,27 +34,20 @@ from crdtsync.protocol.messages import (
     SnapshotRequest,
     Welcome,
 )
-from crdtsync.protocol.server_session import (
+from crdtsync.protocol.server_actions import (
     ALLOWED,
-    HELLO_TIMEOUT_US,
-    MAX_REQUESTS_IN_FLIGHT,
-    Admission,
     Admit,
     Authenticate,
     Close,
     GoLive,
     LookUpReceipts,
     NoteCursor,
-    PolicyOffer,
     ReadSnapshots,
     Send,
-    ServerSession,
     State,
     Submit,
-    judge_hello,
-    last_common_seq,
-    run_is_known,
 )
+from crdtsync.protocol.server_session import HELLO_TIMEOUT_US, MAX_REQUESTS_IN_FLIGHT, ServerSession
 from tests.server.serving import POLICY, START_US, hello_of, new_id, push_of, write
 
 NOW = START_US

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
+from crdtsync.protocol.admission import Admission, places_named, run_is_known
 from crdtsync.protocol.messages import Hello, Landmark
-from crdtsync.protocol.server_session import Admission, places_named, run_is_known
 from crdtsync_server.storage.keys import position
 from crdtsync_server.storage.receipts import ENTRY_DECODER
 

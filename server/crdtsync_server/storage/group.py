@@ -22,6 +22,7 @@ from crdtsync.documents.ops import (
 from crdtsync.documents.settling import Decision, check_against_policy, decide, log_entry
 from crdtsync.documents.state import LogEntry, RecordState
 from crdtsync.policy import InvalidValue, Policy
+from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import (
     Answer,
     Held,
@@ -31,7 +32,6 @@ from crdtsync.protocol.messages import (
     RefusedOp,
     Transient,
 )
-from crdtsync.protocol.server_session import Admission
 from crdtsync_server.storage.admitting import read_admission
 from crdtsync_server.storage.cache import Cache, CachedRecord, RecordKey, SpaceHead
 from crdtsync_server.storage.conflicts import note_conflicts
