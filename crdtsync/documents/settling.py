@@ -262,7 +262,7 @@ def _candidates(
     after = [*remaining, *new]
     distinct_before = len({field.key(entry.value) for entry in before})
     distinct_after = len({field.key(entry.value) for entry in after})
-    if distinct_after > MAX_CANDIDATES and len(remaining) == len(before):
+    if distinct_after > MAX_CANDIDATES and distinct_after > distinct_before:
         raise InvalidOp(
             "too_many_candidates",
             f"{field.name} already has {distinct_before} different values; choose first",

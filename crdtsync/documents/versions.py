@@ -17,6 +17,9 @@ from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import is_op_id
 from crdtsync.documents.state import Entry, RecordState
 
+MAX_SEQ_DIGITS = 16
+"""Of the largest seq, 2^53 - 1."""
+
 
 class Version(NamedTuple):
     """Opaque to callers; ``str`` and ``parse`` are its form in ETags and files."""
@@ -36,15 +39,22 @@ class Version(NamedTuple):
         """Read the form of ``str``; raises UsageError."""
         seq, _, ops = text.partition(":")
         names = tuple(ops.split(",")) if ops else ()
-        if not (seq.isascii() and seq.isdigit()) or not all(map(is_op_id, names)):
+        plain = seq.isascii() and seq.isdigit() and len(seq) <= MAX_SEQ_DIGITS
+        if not plain or not all(map(is_op_id, names)):
             raise UsageError(f"{text[:80]!r} is not a version; pass record.version unchanged")
         return cls(int(seq), names)
 
 
 def version_of(state: RecordState) -> Version:
-    """The version of a record as it is shown now."""
+    """The version of a record as it is shown now.
+
+    Entries above the state's seq are those of a log that the server has lost: they
+    are named one by one, as pending ones are.
+    """
     shown = dict.fromkeys(state.pending)
-    shown.update(dict.fromkeys(entry.op_id for _, entry in state.entries() if not entry.seq))
+    for _, entry in state.entries():
+        if not 0 < entry.seq <= state.seq:
+            shown[entry.op_id] = None
     return Version(state.seq, tuple(shown))
 
 

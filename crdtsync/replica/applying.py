@@ -21,7 +21,7 @@ from crdtsync.documents.ops import (
     FieldWrite,
     Op,
 )
-from crdtsync.documents.state import LogEntry, RecordState, Stub
+from crdtsync.documents.state import FOLD_PREFIX, LogEntry, RecordState, Stub
 from crdtsync.documents.writing import inherit
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
@@ -171,6 +171,7 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     again = offer_again(file, common_seq)
     _inherit_from_lost(file, common_seq)
     _say_anew_what_deletes_saw(file, common_seq)
+    _stand_as_of(file, common_seq)
     file.run("mark_stale")
     file.run("drop_landmarks_above", common_seq)
     file.run("forget_all_seen", common_seq)
@@ -242,6 +243,24 @@ def _say_anew_what_deletes_saw(file: ReplicaFile, common_seq: int) -> None:
         anew = FieldWrite((DeleteMark(mark.deleted, ops, common_seq).text(),), write.supersedes)
         op = msgspec.structs.replace(row.op, writes={DELETION_ROOT: anew})
         file.run("set_op", _ENTRY.encode(op), row.op_id)
+
+
+def _stand_as_of(file: ReplicaFile, common_seq: int) -> None:
+    """What is shown until its snapshot comes stands as of the common part of the log.
+
+    What lies above it is named one by one then (documents/versions.py): its seqs
+    belong to other ops by now, which a write that is made meanwhile has not seen.
+    """
+    for collection, record in file.all("confirmed_records"):
+        state = confirmed(file, collection, record)
+        if state.seq <= common_seq:
+            continue
+        state.seq = common_seq
+        for root, entry in tuple(state.entries()):
+            if entry.op_id.startswith(FOLD_PREFIX) and entry.seq > common_seq:
+                # The sum of many deltas has no op_id that could be named.
+                state.add(root, msgspec.structs.replace(entry, seq=common_seq))
+        file.run("put_state", state.encode(), collection, record)
 
 
 def _op_of(entry: LogEntry) -> Op:

@@ -247,9 +247,9 @@ def to_ask(file: ReplicaFile, *, paging: bool) -> list[str]:
     """Ops whose receipts are needed before anything else on this connection.
 
     Before snapshots every op that was ever sent, since a snapshot may contain
-    it; else only those that a person wants back.
+    it; else those that a person wants back, and those whose receipts are in doubt.
     """
-    return [op_id for (op_id,) in file.all("unanswered" if paging else "cancelling")]
+    return [op_id for (op_id,) in file.all("ever_sent" if paging else "doubtful")]
 
 
 def store_receipts(
@@ -287,10 +287,10 @@ def doubt_receipts(file: ReplicaFile) -> None:
 
     The server may have been restored from a backup that lacks those ops but nothing
     that this replica holds, so that no landmark tells: their old seqs would be
-    covered by other ops, and they would leave the queue unsent (invariant 4). Where
-    the log does have them the same receipt comes again (invariant 3).
+    covered by other ops, and they would leave the queue unsent (invariant 4). Without
+    a seq nothing covers them; the receipt that comes again brings it back.
     """
-    file.run("not_acknowledged_after_all")
+    file.run("doubt_receipts")
 
 
 # ── what a person may do ────────────────────────────────────────────────────

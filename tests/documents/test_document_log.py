@@ -13,7 +13,8 @@ from crdtsync.documents.document import RecordDocument
 from crdtsync.documents.errors import CompactedDocument, DocumentError, InvalidOp
 from crdtsync.documents.folding import fold_counters
 from crdtsync.documents.ops import EntryId, FieldWrite, Op
-from crdtsync.documents.state import LogEntry, RecordState
+from crdtsync.documents.settling import MAX_CANDIDATES
+from crdtsync.documents.state import LogEntry, RecordState, Removal
 from tests.documents.devices_with_server import Device, Server, state_reading
 from tests.documents.making import (
     PATIENT,
@@ -184,7 +185,8 @@ def test_an_entry_at_or_below_the_seq_is_skipped() -> None:
     assert not document.apply_entry(entry)
     document.compact(as_of=9)
     assert not document.apply_entry(entry_of(register_op(2, '"2"'), 9))
-    assert document.apply_entry(entry_of(register_op(3, '"3"'), 10))
+    beaten = Removal("r/phone", entry.op_id, 0, "lost_user_time")
+    assert document.apply_entry(entry_of(register_op(3, '"3"'), 10, beaten))
     assert document["phone"] == "3"
 
 
@@ -308,3 +310,15 @@ def test_causality_beats_clocks_between_user_latest_writes() -> None:
     assert [(gone.why, gone.op_id) for gone in world.server.log[-1].removed] == [
         ("lost_user_time", op_id(3))
     ]
+
+
+def test_candidates_stay_bounded_where_equal_values_are_replaced_one_by_one() -> None:
+    """Who replaces one of two equal values takes no candidate away (invariant 9)."""
+    server, root = Server(), "r/allergies"
+    for number in range(1, MAX_CANDIDATES + 1):
+        server.accept(register_op(number, f'["a{number}"]', root), number)
+    server.accept(register_op(50, '["a1"]', root), 50)
+    further = register_op(51, '["new"]', root, [EntryId(op_id(50), 0)])
+    assert not server.accept(further, 51), "it was not refused"
+    assert server.accept(register_op(52, '["new"]', root, [EntryId(op_id(2), 0)]), 52)
+    assert len({entry.value for entry in server.state.visible(root)}) == MAX_CANDIDATES

@@ -215,8 +215,9 @@ def test_misuse_is_named_and_changes_nothing() -> None:
         document.update({"name": 3}, **kim())
     with pytest.raises(UsageError, match="settles by itself"):
         document.resolve("name", "x", **kim())
-    with pytest.raises(UsageError, match="version"):
-        document.update({"name": "x"}, **kim(based_on="yesterday"))
+    for version in ("yesterday", "9" * 5_000, "1:yesterday"):
+        with pytest.raises(UsageError, match="version"):
+            document.update({"name": "x"}, **kim(based_on=version))
     with pytest.raises(InvalidOp, match="UUID"):
         document.update({"name": "x"}, **{**kim(), "op_id": "1"})
     with pytest.raises(KeyError, match="no field"):

@@ -294,3 +294,102 @@ async def test_a_delete_that_is_offered_again_covers_what_the_person_saw_and_no_
             for replica in (phone, tablet):
                 assert ("p1" in replica.collection("patient")) is unseen
             assert_once(tmp_path, [first, *own, delete, *others])
+
+
+async def test_a_receipt_of_a_server_that_was_restored_since_covers_nothing(
+    tmp_path: Path,
+) -> None:
+    """The device never saw the entry, so no digest tells that the server forgot the op."""
+    mine, others = op_id(), [op_id() for _ in range(3)]
+    async with device(tmp_path, "tablet") as tablet, device(tmp_path, "phone") as phone:
+        async with server(tmp_path):
+            pass
+        back_up(tmp_path)
+        async with server(tmp_path) as ward, Proxy(ward.port) as proxy:
+
+            async def no_network() -> None:
+                proxy.online = False
+
+            fault = proxy.fault("server", "changes", arrives="not", act=no_network)
+            await tablet.collection("patient").update("p1", name="Kim", op_id=mine)
+            tablet.connect(proxy.url)
+            await fault.happened.wait()
+            await until_status(tablet, lambda status: status.next_retry is not None)
+            assert ServerLog(tmp_path).op_ids == [mine]
+            assert op_ids_of(tablet) == [mine]
+            await tablet.disconnect()
+        restore(tmp_path)
+        async with server(tmp_path) as ward:
+            for one in others:
+                await phone.collection("patient").increment("p2", "visits", op_id=one)
+            await phone.sync_once(ward.url)
+            for replica in (tablet, phone):
+                replica.connect(ward.url)
+            await in_step(tablet, phone)
+            assert phone.collection("patient")["p1"]["name"] == "Kim"
+            assert_alike(tablet, phone)
+            assert_once(tmp_path, [mine, *others])
+
+
+async def test_recovery_from_a_server_that_holds_nothing_may_be_cut(tmp_path: Path) -> None:
+    """The second hello finds an empty log and nothing to page: what was here must go too."""
+    lost, kept = op_id(), [op_id() for _ in range(12)]
+    async with device(tmp_path, "tablet") as tablet, device(tmp_path, "phone") as phone:
+        async with server(tmp_path) as ward:
+            async with device(tmp_path, "broken") as broken:
+                await broken.collection("patient").update("p0", name="Lost", op_id=lost)
+                await broken.sync_once(ward.url)
+            for one in kept:
+                await tablet.collection("patient").increment("p1", "visits", op_id=one)
+            await tablet.sync_once(ward.url)
+        shutil.rmtree(tmp_path / "server")
+        async with server(tmp_path) as ward, Proxy(ward.port) as proxy:
+            fault = proxy.fault("server", "snapshots", arrives="not")
+            tablet.connect(proxy.url)
+            phone.connect(ward.url)
+            await in_step(tablet, phone)
+            assert fault.happened.is_set()
+            assert_alike(tablet, phone)
+            assert phone.collection("patient")["p1"]["visits"] == len(kept)
+            assert "p0" not in tablet.collection("patient")
+            assert_once(tmp_path, kept)
+
+
+async def test_a_delete_between_a_restore_and_its_snapshots_has_not_seen_the_new_log(
+    tmp_path: Path,
+) -> None:
+    written, unseen = [op_id() for _ in range(6)], op_id()
+    async with device(tmp_path, "tablet") as tablet, device(tmp_path, "phone") as phone:
+        patients = tablet.collection("patient")
+        async with server(tmp_path) as ward:
+            await patients.update("p1", name="Kim", op_id=written[0])
+            await tablet.sync_once(ward.url)
+            await phone.sync_once(ward.url)
+        back_up(tmp_path)
+        async with server(tmp_path) as ward:
+            for one in written[1:5]:
+                await patients.increment("p1", "visits", op_id=one)
+            await tablet.sync_once(ward.url)
+        restore(tmp_path)
+        async with server(tmp_path) as ward, Proxy(ward.port) as proxy:
+            # At a place in the log that the tablet knew as one of its own ops.
+            await phone.collection("patient").update("p1", name="Kim Minji", op_id=unseen)
+            await phone.sync_once(ward.url)
+
+            async def no_network() -> None:
+                proxy.online = False
+
+            fault = proxy.fault("server", "snapshots", arrives="not", act=no_network)
+            tablet.connect(proxy.url)
+            await fault.happened.wait()
+            await until_status(tablet, lambda status: status.next_retry is not None)
+            assert patients["p1"]["name"] == "Kim"
+            await patients.delete("p1", op_id=written[5])
+            assert "p1" not in patients
+            proxy.online = True
+            for replica in (tablet, phone):
+                replica.connect(proxy.url)
+            await in_step(tablet, phone)
+            assert patients["p1"]["name"] == "Kim Minji", "nobody who deleted it had seen that"
+            assert_alike(tablet, phone)
+            assert_once(tmp_path, [*written, unseen])

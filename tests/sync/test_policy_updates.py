@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crdtsync import Conflict, NeedsAttention, SyncState
+from crdtsync import Conflict, NeedsAttention, SyncState, UnresolvedConflict
 from tests.sync.ward import (
+    ServerLog,
     assert_alike,
     assert_once,
     device,
@@ -97,3 +98,60 @@ async def test_a_device_whose_policy_is_ahead_waits_for_the_server_and_says_so(
             tablet.connect(ward.url)  # the same address: try now
             await tablet.synced(timeout=20)
             assert_once(tmp_path, [written])
+
+
+@pytest.mark.parametrize("kind", ["server-latest", "user-latest"])
+async def test_a_conflict_stays_open_when_its_field_stops_being_manual(
+    tmp_path: Path, kind: str
+) -> None:
+    """Invariant 6: a change of the policy chooses no value, and neither does a late write."""
+    manual, settles = policy(1, phone="manual"), policy(2, phone=kind)
+    async with (
+        device(tmp_path, "tablet", rules=manual) as tablet,
+        device(tmp_path, "phone", rules=manual) as phone,
+        device(tmp_path, "away", rules=manual) as away,
+    ):
+        devices = (tablet, phone, away)
+        patients = tablet.collection("patient")
+        async with server(tmp_path, rules=manual) as ward:
+            for value, replica in zip(("111", "222"), devices, strict=False):
+                await replica.collection("patient").update("p1", phone=value)
+            for replica in devices[:2]:
+                replica.connect(ward.url)
+            await in_step(tablet, phone)
+            assert isinstance(patients["p1"]["phone"], Conflict)
+            for replica in devices[:2]:
+                await replica.disconnect()
+        await away.collection("patient").update("p1", phone="333")
+        async with server(tmp_path, rules=settles) as ward:
+            tablet.connect(ward.url)
+            await tablet.synced(timeout=20)
+            conflict = patients["p1"]["phone"]
+            assert isinstance(conflict, Conflict)
+            with pytest.raises(UnresolvedConflict):
+                await patients.update("p1", phone="444")
+            for replica in devices:
+                replica.connect(ward.url)
+            await in_step(*devices)
+            conflict = patients["p1"]["phone"]
+            assert isinstance(conflict, Conflict)
+            assert {c.value for c in conflict.candidates} == {"111", "222", "333"}
+            assert tablet.status.conflicts == 1
+            assert [r.id for r in await patients.where({"phone": "222"})] == ["p1"]
+            assert ServerLog(tmp_path).conflicts == {"open": 1}
+            await conflict.resolve("222")
+            await in_step(*devices)
+            assert_alike(*devices)
+            assert patients["p1"]["phone"] == "222"
+            assert ServerLog(tmp_path).conflicts == {"resolved": 1}
+            # From now on it settles by itself.
+            await tablet.disconnect()
+            await phone.disconnect()
+            await patients.update("p1", phone="555")
+            await phone.collection("patient").update("p1", phone="666")
+            for replica in devices[:2]:
+                replica.connect(ward.url)
+                await replica.synced(timeout=20)
+            await in_step(*devices)
+            assert patients["p1"]["phone"] == "666"
+            assert_alike(*devices)

@@ -27,6 +27,10 @@ SELECT id FROM records WHERE collection = ? AND deleted = 0 AND view <> '' ORDER
 SELECT count(*) FROM records WHERE collection = ? AND deleted = 0 AND view <> '';
 -- name: all_records
 SELECT collection, id FROM records ORDER BY collection, id;
+-- name: confirmed_records
+SELECT collection, id FROM records WHERE state IS NOT NULL;
+-- name: put_state
+UPDATE records SET state = ? WHERE collection = ? AND id = ?;
 -- name: conflicted
 SELECT collection, id FROM records WHERE conflicts > 0 AND deleted = 0 ORDER BY collection, id;
 -- name: conflicted_count
@@ -112,7 +116,8 @@ WHERE state = 'failed' AND (:op_id IS NULL OR op_id = :op_id);
 -- name: set_cancelling
 UPDATE outbox SET cancelling = ? WHERE op_id = ?;
 -- name: not_sent_after_all
-UPDATE outbox SET unanswered = 0, state = CASE state WHEN 'sending' THEN 'pending' ELSE state END
+UPDATE outbox SET unanswered = 0,
+    state = CASE WHEN state IN ('sending', 'acknowledged') THEN 'pending' ELSE state END
 WHERE op_id = ?;
 -- name: set_position
 UPDATE outbox SET position = ? WHERE op_id = ?;
@@ -125,9 +130,8 @@ SELECT count(*) FROM outbox;
 -- name: failed
 SELECT DISTINCT collection, record FROM outbox
 WHERE state = 'failed' AND (? IS NULL OR op_id = ?);
--- name: not_acknowledged_after_all
-UPDATE outbox SET state = 'pending', seq = NULL, unanswered = 1
-WHERE state = 'acknowledged';
+-- name: doubt_receipts
+UPDATE outbox SET seq = NULL WHERE state = 'acknowledged';
 -- name: others_waiting
 SELECT 1 FROM outbox
 WHERE collection = ? AND record = ? AND user <> ? AND state <> 'acknowledged' LIMIT 1;
@@ -141,8 +145,10 @@ WHERE state = 'acknowledged' AND seq <= ?;
 -- name: covered_by_snapshot
 SELECT op_id, op, created_us, seq FROM outbox
 WHERE state = 'acknowledged' AND seq <= ? AND collection = ? AND record = ?;
--- name: unanswered
-SELECT op_id FROM outbox WHERE ever_sent = 1 AND state <> 'acknowledged' ORDER BY position;
+-- name: ever_sent
+SELECT op_id FROM outbox WHERE ever_sent = 1 ORDER BY position;
+-- name: doubtful
+SELECT op_id FROM outbox WHERE cancelling IS NOT NULL OR state = 'acknowledged' ORDER BY position;
 -- name: cancelling
 SELECT op_id FROM outbox WHERE cancelling IS NOT NULL ORDER BY position;
 -- name: next_retry
