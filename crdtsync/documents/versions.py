@@ -69,6 +69,17 @@ class Basis:
     version: Version
     state: RecordState | None = None
 
+    def of_another_log(self) -> Basis:
+        """The same basis where its seqs mean nothing any more (a restored server).
+
+        Only what it names one by one counts as seen: at worst two values stand side
+        by side that the person had already chosen between.
+        """
+        named = dict.fromkeys(self.version.ops)
+        if self.state is not None:
+            named.update(dict.fromkeys(entry.op_id for _, entry in self.state.entries()))
+        return Basis(Version(0, tuple(filter(is_op_id, named))), self.state)
+
     def seen(self, state: RecordState, root: str) -> list[Entry]:
         """The entries that a write replaces.
 

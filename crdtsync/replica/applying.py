@@ -172,6 +172,7 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     _inherit_from_lost(file, common_seq)
     _say_anew_what_deletes_saw(file, common_seq)
     _stand_as_of(file, common_seq)
+    file.put("log_generation", file.number("log_generation") + 1)
     file.run("mark_stale")
     file.run("drop_landmarks_above", common_seq)
     file.run("forget_all_seen", common_seq)

@@ -124,7 +124,7 @@ class Collection(Mapping[str, Record]):
             return None
         if not exists(state, policy) and not state.fields.get("d/"):
             return None
-        return Record(self, policy, state, sync_state)
+        return Record(self, policy, state, sync_state, self._replica.log_generation)
 
     def _as_record(self, written: Written) -> Record:
         """The record after a write of ours, even if somebody had deleted it before."""
@@ -348,15 +348,20 @@ class Collection(Mapping[str, Record]):
     def _basis(self, based_on: BasedOn, record_id: str) -> Basis | None:
         if based_on is None:
             return None
+        generation = self._replica.log_generation
         if isinstance(based_on, str):
-            return Basis(Version.parse(based_on))
+            of, _, version = based_on.rpartition("~")
+            basis = Basis(Version.parse(version))
+            return basis if of == str(generation or "") else basis.of_another_log()
         if not isinstance(based_on, Record):
             raise UsageError("based_on is a record or its version")
         if (based_on.collection, based_on.id) != (self.name, record_id):
             raise UsageError(
                 f"based_on is {based_on.collection}/{based_on.id}, not {self.name}/{record_id}"
             )
-        return based_on.basis
+        if based_on.log_generation == generation:
+            return based_on.basis
+        return based_on.basis.of_another_log()
 
 
 def is_text(record_id: object) -> bool:

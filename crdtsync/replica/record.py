@@ -28,7 +28,7 @@ class Record(Mapping[str, Any]):
     a field in conflict is a ``Conflict``.
     """
 
-    __slots__ = ("_collection", "_policy", "_state", "sync_state")
+    __slots__ = ("_collection", "_policy", "_state", "log_generation", "sync_state")
 
     def __init__(
         self,
@@ -36,10 +36,13 @@ class Record(Mapping[str, Any]):
         policy: CollectionPolicy,
         state: RecordState,
         sync_state: str,
+        log_generation: int,
     ) -> None:
         self._collection = collection
         self._policy = policy
         self._state = state
+        self.log_generation = log_generation
+        """Which log its seqs belong to: a restored server begins another one."""
         self.sync_state = sync_state
         """``pending``, ``sending``, ``failed`` or ``synced``: for an icon beside it."""
 
@@ -78,7 +81,8 @@ class Record(Mapping[str, Any]):
     @property
     def version(self) -> str:
         """What this snapshot shows, for ``based_on``; opaque."""
-        return str(version_of(self._state))
+        generation = f"{self.log_generation}~" if self.log_generation else ""
+        return f"{generation}{version_of(self._state)}"
 
     @property
     def basis(self) -> Basis:

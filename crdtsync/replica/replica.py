@@ -492,6 +492,11 @@ class Replica:
         if not task.cancelled():
             task.exception()  # its caller has it, unless the caller was cancelled
 
+    @property
+    def log_generation(self) -> int:
+        """How often a server was restored under this replica."""
+        return self._open_view().number("log_generation")
+
     def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:
         """The shown record and its sync state, from one consistent read."""
         view = self._open_view()

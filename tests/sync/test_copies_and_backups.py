@@ -122,6 +122,41 @@ async def test_a_server_that_grew_again_after_the_restore_is_noticed_too(tmp_pat
             assert_once(tmp_path, [first, lost, *other])
 
 
+@pytest.mark.parametrize("held", ["record", "version"])
+async def test_a_form_that_was_open_over_a_restore_has_not_seen_the_new_log(
+    tmp_path: Path, held: str
+) -> None:
+    """Its seqs belong to the log that is gone; invariant 6 must not hang on them."""
+    async with device(tmp_path, "tablet") as tablet, device(tmp_path, "phone") as phone:
+        patients = tablet.collection("patient")
+        async with server(tmp_path) as ward:
+            await patients.update("p1", allergies={"peanut"})
+            await tablet.sync_once(ward.url)
+            await phone.sync_once(ward.url)
+        back_up(tmp_path)
+        async with server(tmp_path) as ward:
+            for _ in range(5):
+                await patients.increment("p1", "visits")
+            await tablet.sync_once(ward.url)
+        form = patients["p1"]
+        restore(tmp_path)
+        async with server(tmp_path) as ward:
+            await phone.collection("patient").update("p1", allergies={"latex"})
+            await phone.sync_once(ward.url)
+            await tablet.sync_once(ward.url)
+            assert patients["p1"]["allergies"] == {"latex"}
+            based_on = form if held == "record" else form.version
+            await patients.update("p1", {"allergies": {"milk"}}, based_on=based_on)
+            await tablet.sync_once(ward.url)
+            conflict = patients["p1"]["allergies"]
+            assert isinstance(conflict, Conflict)
+            assert conflict.union() == {"latex", "milk"}
+            # A form that is opened now has seen what it shows.
+            await conflict.resolve({"latex"})
+            await patients.update("p1", {"allergies": {"egg"}}, based_on=patients["p1"].version)
+            assert patients["p1"]["allergies"] == {"egg"}
+
+
 @pytest.mark.parametrize("arrives", ["not", "whole"])
 @pytest.mark.parametrize("name", ["welcome", "receipts", "snapshots", "answers"])
 async def test_recovery_from_a_backup_that_is_cut_goes_on_where_it_was(

@@ -152,7 +152,8 @@ def everything(replica: Replica) -> dict[str, dict[str, Any]]:
                 **record.to_json(),
                 "(by)": record.updated_by,
                 "(at)": record.updated_at.isoformat(),
-                "(version)": record.version,
+                # How many restores a device has seen stands before the "~": its own affair.
+                "(version)": record.version.rpartition("~")[2],
             }
             for record in replica.collection(name).values()
         }
