@@ -12,7 +12,7 @@ and reads values, conflicts and what it holds of the past. Two kinds of life:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from crdtsync.documents.compaction import compacted, mark_of
 from crdtsync.documents.decoder import decode_state, decode_update
@@ -224,7 +224,7 @@ class RecordDocument(DocumentWriting, DocumentReading):
 
     def _change_of(self, entry: LogEntry) -> Change:
         change = Change(self._items)
-        for root, placed in _entries(entry):
+        for root, placed in entry.entries():
             change.add(root, placed)
         for gone in entry.removed:
             change.remove((gone.root, EntryId(gone.op_id, gone.n)))
@@ -233,7 +233,7 @@ class RecordDocument(DocumentWriting, DocumentReading):
     def _confirm(self, entry: LogEntry) -> None:
         """Give the entries their place in the log, those that were here before it too."""
         state = self._items.state
-        for root, placed in _entries(entry):
+        for root, placed in entry.entries():
             if placed.id in state.fields.get(root, {}):
                 state.add(root, placed)
         state.seq = entry.seq
@@ -281,24 +281,6 @@ def _missing(change: Change, op: Op) -> Identity | None:
             if not change.knows((root, seen)):
                 return root, seen
     return None
-
-
-def _entries(entry: LogEntry) -> Iterator[tuple[str, Entry]]:
-    """What a log entry wrote, as entries."""
-    for root, values in entry.writes.items():
-        for n, value in enumerate(values):
-            yield (
-                root,
-                Entry(
-                    entry.op_id,
-                    n,
-                    value,
-                    entry.time_us,
-                    entry.user,
-                    entry.effective_us,
-                    entry.seq,
-                ),
-            )
 
 
 def _standing(mark: Mark | None) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -202,8 +201,3 @@ def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
             raise InvalidOp("bad_supersedes", f"{root}: {seen.op_id[:64]!r} is not an entry's id")
         if seen.op_id == op_id:
             raise InvalidOp("bad_supersedes", f"{root}: an op cannot supersede itself")
-
-
-def entry_ids(op: Op, root: str) -> Iterable[EntryId]:
-    """The ids of the entries that ``op`` puts into the field."""
-    return (EntryId(op.op_id, n) for n in range(len(op.writes[root].values)))

@@ -63,8 +63,7 @@ def check_against_policy(
     """
     for root, write in op.writes.items():
         if root == DELETION_ROOT:
-            allowed = policy.delete
-            if allowed is not None and roles is not None and allowed.isdisjoint(roles):
+            if not policy.may_delete(roles):
                 raise InvalidOp("not_permitted", "your role may not delete or restore these")
             continue
         field = policy.by_root.get(root)

@@ -79,6 +79,23 @@ class LogEntry(msgspec.Struct, array_like=True, frozen=True, tag=1):
     prev_seq: int
     revived: bool = False
 
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """What the op wrote, as entries with their roots, whether they stand or not."""
+        for root, values in self.writes.items():
+            for n, value in enumerate(values):
+                yield (
+                    root,
+                    Entry(
+                        self.op_id,
+                        n,
+                        value,
+                        self.time_us,
+                        self.user,
+                        self.effective_us,
+                        self.seq,
+                    ),
+                )
+
 
 class Stub(msgspec.Struct, array_like=True, frozen=True, tag=0):
     """A seq that its reader may not read. ``op_id`` is given to the op's own author only."""
@@ -193,20 +210,8 @@ class RecordState:
         """
         if entry.seq <= self.seq:
             return
-        for root, values in entry.writes.items():
-            for n, value in enumerate(values):
-                self.add(
-                    root,
-                    Entry(
-                        entry.op_id,
-                        n,
-                        value,
-                        entry.time_us,
-                        entry.user,
-                        entry.effective_us,
-                        entry.seq,
-                    ),
-                )
+        for root, written in entry.entries():
+            self.add(root, written)
         for gone in entry.removed:
             self.remove(gone.root, EntryId(gone.op_id, gone.n))
         self.seq = entry.seq

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -370,10 +369,3 @@ def is_text(record_id: object) -> bool:
         return isinstance(record_id, str) and bool(record_id.encode())
     except UnicodeEncodeError:
         return False
-
-
-def plain_rows(records: Iterable[Record]) -> str:
-    """Records as JSON lines, for scripts."""
-    return "\n".join(
-        json.dumps({"id": record.id, **record.to_json()}, ensure_ascii=False) for record in records
-    )

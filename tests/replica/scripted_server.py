@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
+from crdtsync import Replica
 from crdtsync.documents.folding import fold_counters
 from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.settling import decide, log_entry
@@ -38,6 +39,7 @@ from crdtsync.protocol.messages import (
     SnapshotRow,
     Welcome,
 )
+from crdtsync.replica import applying
 from crdtsync.replica.transport import ConnectionLost, Transport
 
 T = TypeVar("T", bound=Message)
@@ -293,3 +295,12 @@ async def serving(
 def ops_of(pushes: Iterable[Push]) -> list[str]:
     """The op_ids of pushes, in order."""
     return [pushed.op.op_id for push in pushes for pushed in push.ops]
+
+
+async def hear(tablet: Replica, ledger: Ledger) -> None:
+    """Let the log of a server arrive."""
+    since = tablet._open_view().cursor.seq
+    touched = await tablet._open_store().change(
+        applying.apply_entries, ledger.since(since).entries, ledger.received_us
+    )
+    tablet._changed(touched)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,29 +20,8 @@ from crdtsync import (
     UnresolvedConflict,
     UsageError,
 )
-from crdtsync.replica import applying
-from tests.replica.scripted_server import Ledger
-from tests.replica.wards import POLICY, foreign_op, queued, replica
-
-
-@pytest.fixture(name="tablet")
-async def _tablet() -> AsyncIterator[Replica]:
-    async with replica() as opened:
-        yield opened
-
-
-@pytest.fixture(name="patients")
-def _patients(tablet: Replica) -> Collection:
-    return tablet.collection("patient")
-
-
-async def hear(tablet: Replica, ledger: Ledger) -> None:
-    """Let the log of a server arrive."""
-    since = tablet._open_view().cursor.seq
-    touched = await tablet._open_store().change(
-        applying.apply_entries, ledger.since(since).entries, ledger.received_us
-    )
-    tablet._changed(touched)
+from tests.replica.scripted_server import Ledger, hear
+from tests.replica.wards import POLICY, foreign_op, queued
 
 
 async def in_conflict(tablet: Replica, ledger: Ledger) -> Conflict:

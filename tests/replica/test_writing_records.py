@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,29 +25,8 @@ from crdtsync import (
     UnresolvedConflict,
     UsageError,
 )
-from crdtsync.replica import applying
-from tests.replica.scripted_server import Ledger
+from tests.replica.scripted_server import Ledger, hear
 from tests.replica.wards import POLICY, foreign_op, new_id, queued, replica
-
-
-@pytest.fixture(name="tablet")
-async def _tablet() -> AsyncIterator[Replica]:
-    async with replica() as opened:
-        yield opened
-
-
-@pytest.fixture(name="patients")
-def _patients(tablet: Replica) -> Collection:
-    return tablet.collection("patient")
-
-
-async def hear(tablet: Replica, ledger: Ledger) -> None:
-    """Let the log of a server arrive."""
-    since = tablet._open_view().cursor.seq
-    touched = await tablet._open_store().change(
-        applying.apply_entries, ledger.since(since).entries, ledger.received_us
-    )
-    tablet._changed(touched)
 
 
 async def test_an_update_is_one_op_and_begins_a_record_that_is_not_there(

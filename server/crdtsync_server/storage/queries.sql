@@ -122,9 +122,6 @@ WHERE replica = (SELECT replicas.id FROM replicas JOIN spaces ON spaces.id = rep
 -- name: newest_policy
 SELECT version, hash, text FROM policies ORDER BY version DESC LIMIT 1;
 
--- name: find_policy
-SELECT hash FROM policies WHERE version = ?;
-
 -- name: add_policy
 INSERT INTO policies (version, hash, text, first_used_us) VALUES (?, ?, ?, ?);
 

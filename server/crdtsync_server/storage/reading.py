@@ -84,12 +84,6 @@ def read_log(
     return LogPage(after_seq + 1, entries)
 
 
-def read_head(connection: sqlite3.Connection, sql: Mapping[str, str], space: str) -> Landmark:
-    """The committed head of a space."""
-    row = connection.execute(sql["find_space"], (space,)).fetchone()
-    return Landmark(0, b"") if row is None else Landmark(row[1], row[2])
-
-
 def read_snapshots(
     connection: sqlite3.Connection, sql: Mapping[str, str], space: str, paging: Paging
 ) -> SnapshotPageRead:
