@@ -22,15 +22,9 @@ from crdtsync.protocol.messages import (
     RefusedOp,
     Transient,
 )
-from crdtsync.replica import applying, outbox
-from tests.replica.scripted_server import URL, Ledger, ScriptedServer, serving
+from crdtsync.replica import outbox
+from tests.replica.scripted_server import URL, Ledger, ScriptedServer, hear, serving
 from tests.replica.wards import POLICY, foreign_op, new_id, queued, replica, until
-
-
-async def hear(tablet: Replica, ledger: Ledger) -> None:
-    """Let the log of a server arrive."""
-    since = tablet._open_view().cursor.seq
-    await tablet._open_store().change(applying.apply_entries, ledger.since(since).entries, 0)
 
 
 async def answer(tablet: Replica, *answers: Answer) -> None:
