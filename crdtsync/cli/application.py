@@ -40,6 +40,8 @@ SERVER_COMMANDS = {
     "serve": "Run the sync server (needs the server extra).",
     "demo": "Two devices, no network, then a network: the whole story in a few seconds "
     "(needs the server extra).",
+    "acceptance": "A tester's scenarios: go or no-go (needs the server extra).",
+    "simulate": "The real code in simulated worlds, from seeds (needs the simulate extra).",
 }
 
 

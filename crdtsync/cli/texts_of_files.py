@@ -48,6 +48,12 @@ FILE_TEXTS: Final[Mapping[str, Words]] = {
         en="{encoding} is not an encoding. Use utf-8, cp949, utf-16 or another known one.",
         ko="알 수 없는 인코딩이에요: {encoding}. utf-8, cp949, utf-16 등을 써 주세요.",
     ),
+    "not_in_encoding": Words(
+        en="The file is not stored as {encoding} ({reason}). Name its own encoding with "
+        "--encoding, or save it as UTF-8.",
+        ko="{encoding}(으)로 저장한 파일이 아니에요({reason}). --encoding에 파일의 인코딩을 "
+        "적거나 UTF-8로 저장해 주세요.",
+    ),
     "file_is_empty": Words(
         en="The file is empty. A CSV file starts with a line of column names.",
         ko="빈 파일이에요. CSV 파일의 첫 줄에는 열 이름이 있어야 해요.",

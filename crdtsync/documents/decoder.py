@@ -23,7 +23,7 @@ from crdtsync.documents.encoder import (
     varint,
 )
 from crdtsync.documents.errors import BadDocument, InvalidOp
-from crdtsync.documents.identity import CLIENT_ID_MASK, client_id, entry_of_key
+from crdtsync.documents.identity import CLIENT_ID_MASK, client_id, entry_key, entry_of_key
 from crdtsync.documents.ops import MAX_VALUES, EntryId, check_identifier, is_op_id
 from crdtsync.documents.state import FOLD_PREFIX, Entry
 
@@ -88,6 +88,21 @@ def decode_state(data: bytes) -> set[int]:
         return set(reader.numbers(_CLOCK_ONE, 1, ordered=False))
     except (IndexError, ValueError) as error:
         raise reader.bad(f"not the state of a document: {error}") from error
+
+
+def check_readable(root: str, entry: Entry) -> None:
+    """Refuse an entry by whose name ``decode_update`` would refuse the whole document.
+
+    For entries of a log; an op is looked at by ``check_op``. Raises InvalidOp.
+    """
+    try:
+        _root(root.encode())
+        if root == MARK_ROOT:
+            raise ValueError(f"{root!r} is no field")
+        _entry_id(root, entry_key(entry.id))
+    except ValueError as error:
+        raise InvalidOp("bad_op", str(error)) from error
+    _check_user(entry.user, False)
 
 
 class _Reader:

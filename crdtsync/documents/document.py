@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crdtsync.documents.compaction import compacted, mark_of
-from crdtsync.documents.decoder import decode_state, decode_update
+from crdtsync.documents.decoder import check_readable, decode_state, decode_update
 from crdtsync.documents.document_reading import DocumentReading
 from crdtsync.documents.document_writing import DocumentWriting
 from crdtsync.documents.encoder import Mark
@@ -211,7 +211,7 @@ class RecordDocument(DocumentWriting, DocumentReading):
     def _refuse_compacted(self) -> None:
         if self.is_compacted:
             raise CompactedDocument(
-                f"this document {_standing(self._items.mark)} and takes no single ops: one that "
+                f"this document is {_standing(self._items.mark)} and takes no single ops: one that "
                 "it has dropped would return; apply log entries, or open a newer snapshot"
             )
 
@@ -225,6 +225,7 @@ class RecordDocument(DocumentWriting, DocumentReading):
     def _change_of(self, entry: LogEntry) -> Change:
         change = Change(self._items)
         for root, placed in entry.entries():
+            check_readable(root, placed)
             change.add(root, placed)
         for gone in entry.removed:
             change.remove((gone.root, EntryId(gone.op_id, gone.n)))

@@ -23,6 +23,15 @@ MAX_CANDIDATES = 16
 """Distinct values that may stand side by side in one ``manual`` field. More than
 a person can compare is no choice any more; a further one needs a person first."""
 
+MAX_ALIKE = 1_000
+"""Entries of one ``manual`` field, equal values included: writes of the same value that had
+not seen each other count as one for people, but each is kept. Fewer than one op may
+replace (``MAX_SUPERSEDES``), so that a field which is full can always be chosen for."""
+
+MAX_DELETE_MARKS = 64
+"""Deletes and restores of one record that stand side by side. Beyond it the oldest leaves:
+what only that one had seen brings the record back then, so nothing is lost by it."""
+
 MAX_SET_ELEMENTS = 10_000
 """Visible entries of one ``set`` field, so that a record stays bounded."""
 
@@ -200,7 +209,9 @@ def _settle_field(
     remaining = [entry for key, entry in visible.items() if key not in superseded]
     if field is None:
         # The deletion register: concurrent deletes agree, so nothing is settled.
-        return late, "superseded" if late else "applied", None
+        oldest = remaining[: max(len(remaining) + len(new) - MAX_DELETE_MARKS, 0)]
+        late += [Removal(root, e.op_id, e.n, "superseded") for e in oldest]
+        return late, "applied" if new else "superseded", None
     if is_open(field, before):
         # Also where the field settles by now: whoever made it so chose no value.
         return _keep_for_a_person(root, op, field, before, remaining, new, late)
@@ -267,6 +278,13 @@ def _candidates(
             f"{field.name} already has {distinct_before} different values; choose first",
             field=field.name,
         )
+    if len(after) > MAX_ALIKE and len(after) > len(before):
+        raise InvalidOp(
+            "too_many_candidates",
+            f"{field.name} was written {MAX_ALIKE} times without having been read in between; "
+            "read it and choose first",
+            field=field.name,
+        )
     if distinct_before <= 1 and distinct_after <= 1:
         return None
     if distinct_before <= 1:
@@ -276,7 +294,7 @@ def _candidates(
     else:
         # Whoever replaced several different values at once chose between them.
         replaced = {field.key(e.value) for e in before} - {field.key(e.value) for e in remaining}
-        kind = "resolved" if len(replaced) > 1 or len(remaining) == 0 else "agreed"
+        kind = "resolved" if len(replaced) > 1 else "agreed"
     return ConflictChange(
         root, tuple(entry.id for entry in before), tuple(entry.id for entry in after), kind
     )

@@ -61,7 +61,7 @@ class LogEntry(msgspec.Struct, array_like=True, frozen=True, tag=1):
 
     ``removed`` lists exactly the deletions that take effect, the op's own
     entries included where they lost. ``prev_seq`` is the record's entry before
-    this one (0 for the first). ``digest`` chains over (previous digest, op_id).
+    this one (0 for the first). ``digest`` chains over (previous digest, op_id, received_us).
     """
 
     seq: int

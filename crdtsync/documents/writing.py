@@ -266,9 +266,8 @@ def _op(
     try:
         check_against_policy(op, policy, author.roles)
     except InvalidOp as error:
-        if error.code == "not_permitted":
-            raise NotPermitted(f"{policy.name}/{state.record}: {error}") from error
-        raise
+        # The fields are the policy's own, so only the role can be wrong.
+        raise NotPermitted(f"{policy.name}/{state.record}: {error}") from error
     return op
 
 

@@ -71,8 +71,8 @@ class UnknownField(CrdtsyncError, LookupError):
 
 
 # Per code the sentences after `Field "x" `, the most telling one first; the first
-# whose placeholders are all given is used. No sentence repeats the value itself:
-# messages end in logs, and values are people's health data.
+# whose placeholders are all given is used, so the last one has none. No sentence
+# repeats the value itself: messages end in logs, and values are people's health data.
 _VALUE_SENTENCES: Mapping[str, tuple[str, ...]] = {
     "wrong_type": (
         "has the type {expected}, but the value is of type {got}. Give {expected}.",
@@ -161,11 +161,12 @@ class InvalidValue(CrdtsyncError, ValueError):
         super().__init__(field, code, params)
 
     def __str__(self) -> str:
-        sentences = _VALUE_SENTENCES.get(self.code, (f"refused the value ({self.code}).",))
-        for sentence in sentences:
-            if placeholders(sentence) <= self.params.keys():
-                return f'Field "{self.field}" {sentence.format_map(self.params)}'
-        return f'Field "{self.field}" {sentences[-1]}'
+        sentences = _VALUE_SENTENCES.get(self.code)
+        if sentences is None:
+            # From a newer version, so nothing is known of its form, braces included.
+            return f'Field "{self.field}" refused the value ({self.code}).'
+        told = next(text for text in sentences if placeholders(text) <= self.params.keys())
+        return f'Field "{self.field}" {told.format_map(self.params)}'
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild_invalid_value, (self.field, self.code, self.params))

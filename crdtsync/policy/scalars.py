@@ -286,16 +286,12 @@ class DecimalCodec(ScalarCodec):
     def _bounded(self, number: Decimal) -> Decimal:
         if not number.is_finite():
             raise InvalidValue(self.field, "not_finite")
-        sign, digits, exponent = number.as_tuple()
+        _, digits, exponent = number.as_tuple()
         assert isinstance(exponent, int)
         scale = max(-exponent, 0)
         whole = max(len(digits) + exponent, 1) if any(digits) else 1
         if whole + scale > MAX_DECIMAL_DIGITS:
             raise InvalidValue(self.field, "too_many_digits", limit=str(MAX_DECIMAL_DIGITS))
-        # Neither an exponent above zero nor a negative zero has a plain spelling of
-        # its own. Built from digits: arithmetic would round to the caller's context.
-        if not number:
-            return Decimal((0, (0,), -scale))
-        if exponent > 0:
-            return Decimal((sign, digits + (0,) * exponent, 0))
-        return number
+        # A negative zero has no spelling of its own. Built from digits: arithmetic
+        # would round to the caller's context.
+        return number if number else Decimal((0, (0,), -scale))

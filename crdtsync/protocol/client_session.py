@@ -14,9 +14,11 @@ became durable. The session never decides about data; it decides about order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from crdtsync.documents.state import LogEntry, Stub
 from crdtsync.protocol.close_codes import PROTOCOL_ERROR, REFUSED, SIGNED_OUT, SILENT
@@ -53,13 +55,24 @@ from crdtsync.protocol.messages import (
     SnapshotRow,
     Welcome,
 )
-from crdtsync.protocol.plausible import check_entries, check_paging, check_place, check_rows
+from crdtsync.protocol.plausible import (
+    check_entries,
+    check_paging,
+    check_place,
+    check_receipts,
+    check_rows,
+)
 
 HELLO_TIMEOUT_US = 10_000_000
 """How long a server may take to answer hello before the connection counts as dead."""
 
 MAX_LIMIT = 2**40
 """Of a limit that a server sets: more would overflow a timer."""
+
+ANSWER_SILENCES = 3
+"""What the server owes and does not send for this many times its silence limit ends the
+connection, even if heartbeats still pass: something in between has swallowed a frame.
+On the slowest network that PUSH_BYTES is made for, one push takes a quarter of this."""
 
 RECEIPTS_PER_REQUEST = 5_000
 """op_ids of one receipts request: 200 KB, well under the frame limit."""
@@ -184,6 +197,9 @@ class ClientSession:
         self._actions: deque[Action] = deque([Send(hello)])
         self._sent_at_us = now_us
         self._heard_at_us = now_us
+        self._owed_since_us: dict[tuple[str, object], int] = {}
+        self._questions: set[int] = set()
+        self._head_seq = 0
         self._in_flight: dict[str, tuple[str, ...]] = {}
         self._in_flight_count = 0
         self._wanting = False
@@ -241,10 +257,18 @@ class ClientSession:
         # A wall clock that was set back must not make a dead server immortal.
         self._heard_at_us = min(self._heard_at_us, now_us)
         self._sent_at_us = min(self._sent_at_us, now_us)
+        self._owed_since_us = {
+            what: min(self._owed_since_us.get(what, now_us), now_us) for what in self._owed()
+        }
         if self.phase is Phase.HELLO:
             silent = now_us - self._heard_at_us >= HELLO_TIMEOUT_US
         else:
-            silent = now_us - self._heard_at_us >= self.limits.silence_ms * 1_000
+            patience_us = self.limits.silence_ms * 1_000
+            silent = (
+                now_us - self._heard_at_us >= patience_us
+                or now_us - min(self._owed_since_us.values(), default=now_us)
+                >= ANSWER_SILENCES * patience_us
+            )
         if silent:
             self._close(Close(SILENT, "silent", "the server does not answer", retry=True))
         elif now_us >= self.deadline_us:
@@ -299,6 +323,7 @@ class ClientSession:
     def ask_head(self, now_us: int) -> int:
         """Ask for the head of the log; the reply carries the returned number."""
         number = self._number()
+        self._questions.add(number)
         self._send(HeadRequest(number), now_us)
         return number
 
@@ -315,10 +340,24 @@ class ClientSession:
     def ask_history(self, collection: str, record: str, before_seq: int, now_us: int) -> int:
         """Ask for log entries of a record; the reply carries the returned number."""
         number = self._number()
+        self._questions.add(number)
         self._send(HistoryRequest(number, collection, record, before_seq), now_us)
         return number
 
     # ── inside ──────────────────────────────────────────────────────────────
+
+    def _owed(self) -> Iterator[tuple[str, object]]:
+        """What the server has to send next, of each kind. Whatever it sends makes it another."""
+        if self._in_flight:
+            yield "answers", next(iter(self._in_flight))
+        if self._asking:
+            yield "receipts", self._asking[0]
+        if self._questions:
+            yield "reply", min(self._questions)
+        if self.phase is Phase.PAGING:
+            yield "page", self._paging
+        if self.phase is Phase.LIVE and self._head_seq > self.cursor:
+            yield "changes", self.cursor
 
     def _receive(self, message: ServerMessage, now_us: int) -> None:
         match message:
@@ -350,12 +389,16 @@ class ClientSession:
                 _check_limits(message.limits)
                 check_place(message.head)
                 check_paging(message.paging)
+                self._head_seq = message.head.seq
                 self.phase = Phase.RECOVERING
                 self.limits = message.limits
-                self._actions.append(Greet(message, now_us - self._sent_at_us))
+                self._actions.append(
+                    Greet(_as_named(message, self._hello), now_us - self._sent_at_us)
+                )
             case Receipts():
                 if not self._asking:
                     raise ProtocolError("receipts arrived that were not asked for")
+                check_receipts(message.receipts)
                 self._actions.append(StoreReceipts(self._asking.popleft(), message.receipts))
                 self._advance(now_us)
             case SnapshotPage():
@@ -375,7 +418,10 @@ class ClientSession:
                 self._changes(message.entries)
             case Answers():
                 self._answers(message)
-            case Head() | History():
+            case _:  # Head and History: mypy holds that nothing else is left.
+                self._questions.discard(message.request)
+                if isinstance(message, Head):
+                    self._head_seq = max(self._head_seq, message.head.seq)
                 self._actions.append(Answered(message.request, message))
 
     def _changes(self, entries: tuple[LogEntry | Stub, ...]) -> None:
@@ -393,6 +439,7 @@ class ClientSession:
             raise ProtocolError("answers arrived to a push that is not in flight")
         if tuple(answer.op_id for answer in message.answers) != asked:
             raise ProtocolError("the answers do not match the ops of their push")
+        check_receipts(one for one in message.answers if isinstance(one, Receipt))
         self._in_flight_count -= len(asked)
         self._actions.append(StoreAnswers(message.request_id, message.answers))
         self._want()
@@ -449,6 +496,20 @@ def _check_limits(limits: Limits) -> None:
     )
     if min(numbers) < 1 or max(numbers) > MAX_LIMIT or limits.heartbeat_ms > limits.silence_ms:
         raise ProtocolError(f"the server's limits make no sense: {limits}")
+
+
+def _as_named(welcome: Welcome, hello: Hello) -> Welcome:
+    """The welcome with the last common seq as one that the hello named, or 0.
+
+    Ops at or below any other would count as safe in a log whose digests this replica
+    cannot: a later server that lacks them would never be offered them again. Below the
+    true one nothing is lost, because what is offered twice gets its first receipt.
+    """
+    if welcome.diverged is None:
+        return welcome
+    named = (0, hello.cursor.seq, *(point.seq for point in hello.landmarks))
+    common = max((seq for seq in named if seq <= welcome.diverged), default=0)
+    return msgspec.structs.replace(welcome, diverged=common)
 
 
 def landmarks(points: Iterable[Landmark], limit: int = 32) -> tuple[Landmark, ...]:

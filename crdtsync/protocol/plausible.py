@@ -12,10 +12,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from crdtsync.documents.ops import SAFE_INTEGER
-from crdtsync.documents.state import LogEntry, Stub
+from crdtsync.documents.errors import InvalidOp
+from crdtsync.documents.ops import MAX_VALUES, SAFE_INTEGER, check_identifier, is_op_id
+from crdtsync.documents.state import FOLD_PREFIX, LogEntry, Stub
 from crdtsync.protocol.errors import ProtocolError
-from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
+from crdtsync.protocol.messages import Landmark, Paging, Receipt, SnapshotRow
 
 MAX_SERVER_TIME_US = 2**52
 """The year 2112. Stamps follow effective times, and must have room left to do so."""
@@ -45,21 +46,55 @@ def check_entries(entries: Iterable[LogEntry | Stub]) -> None:
     """Log entries; raises ProtocolError."""
     for entry in entries:
         check_place(entry)
+        if entry.op_id is not None:
+            _check_entry_id(entry.op_id, 0)
         if isinstance(entry, LogEntry):
+            _check_names(entry.collection, entry.record)
             _check_times(entry.time_us, entry.received_us, entry.effective_us)
             for values in entry.writes.values():
+                _check_entry_id(entry.op_id, max(len(values) - 1, 0))
                 for value in values:
                     _check_json(value)
+
+
+def check_receipts(receipts: Iterable[Receipt]) -> None:
+    """Places and times of accepted ops; raises ProtocolError.
+
+    One below the first seq would be covered by any cursor: the op would leave the
+    queue for a place of no log, and no server would ever be offered it again.
+    """
+    for receipt in receipts:
+        if not 1 <= receipt.seq <= SAFE_INTEGER:
+            raise ProtocolError(f"a receipt names seq {receipt.seq}, which is in no log")
+        _check_times(0, receipt.received_us, 0)
 
 
 def check_rows(rows: Iterable[SnapshotRow]) -> None:
     """Records of a page of snapshots; raises ProtocolError."""
     for row in rows:
+        _check_names(row.collection, row.record)
         _check_times(0, row.stored.updated_us, 0)
-        for entries in row.stored.fields.values():
+        for root, entries in row.stored.fields.items():
             for entry in entries:
+                if not (root.startswith("c/") and entry.op_id.startswith(FOLD_PREFIX)):
+                    _check_entry_id(entry.op_id, entry.n)
                 _check_times(entry.time_us, 0, entry.effective_us)
                 _check_json(entry.value)
+
+
+def _check_names(collection: str, record: str) -> None:
+    """A record that nobody could ask for by its name must not stand in a list."""
+    try:
+        check_identifier(collection, "collection")
+        check_identifier(record, "record id")
+    except InvalidOp as error:
+        raise ProtocolError(f"the server names a record that cannot be: {error}") from error
+
+
+def _check_entry_id(op_id: str, n: int) -> None:
+    """What a later write supersedes has to have a name that servers take."""
+    if not is_op_id(op_id) or not 0 <= n < MAX_VALUES:
+        raise ProtocolError(f"({op_id[:64]!r}, {n}) does not name an entry")
 
 
 def _check_times(time_us: int, received_us: int, effective_us: int) -> None:

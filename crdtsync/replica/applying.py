@@ -30,14 +30,28 @@ from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.outbox import Touched, brought_back, drop_covered, offer_again
 from crdtsync.replica.shown import confirmed, refresh, store_confirmed
 
-ACCEPTED_KEPT_US = 30 * 24 * 3600 * 1_000_000
+DAY_US = 24 * 3600 * 1_000_000
+
+ACCEPTED_KEPT_US = 30 * DAY_US
 """How long own accepted ops are kept to be offered again to a restored server (30 days)."""
+
+ACCEPTED_KEPT = 200_000
+"""And at most so many of them, the newest: as many as may wait to be sent."""
 
 NOTICES_KEPT = 1_000
 """Notices that wait to be dismissed; older ones go first."""
 
 SEEN_KEPT = 50_000
 """Log entries kept as local history; older history is asked from the server."""
+
+SEEN_BYTES = 64 * 1_048_576
+"""And at most about so many bytes of them."""
+
+LOST_KEPT_US = 365 * DAY_US
+"""How long the copies of records are kept that a restored server no longer has (a year)."""
+
+FORGET_EVERY = 1_000
+"""Log entries between two looks at what is too old. There is one after each hello too."""
 
 _ENTRY = msgspec.msgpack.Encoder()
 _SEEN = msgspec.msgpack.Decoder(LogEntry)
@@ -53,6 +67,7 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
         raise AssertionError("a gap in the log must have ended the connection")
     states: dict[tuple[str, str], RecordState] = {}
     touched: Touched = set()
+    seen_bytes = 0
     for entry in fresh:
         if entry.op_id is not None:
             touched |= brought_back(file, entry.op_id, entry.seq, now_us)
@@ -68,18 +83,46 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
                 state = states[key] = confirmed(file, *key)
             state.apply_entry(entry)
             file.clock.observe(entry.effective_us)
-            file.run("see", entry.seq, entry.collection, entry.record, _ENTRY.encode(entry))
+            data = _ENTRY.encode(entry)
+            file.run("see", entry.seq, entry.collection, entry.record, data)
+            seen_bytes += len(data)
     last = fresh[-1]
+    if seen_bytes:
+        file.put("seen_bytes", file.number("seen_bytes") + seen_bytes)
     file.set_cursor(Landmark(last.seq, last.digest))
     file.put("last_effective_us", file.clock.last_effective_us)
     touched |= set(states) | drop_covered(file, last.seq, now_us)
     store_confirmed(file, states.values())
     for collection, record in touched - set(states):
         refresh(file, collection, record)
-    if last.seq % 1_000 < len(fresh):
-        file.run("forget_seen", last.seq - SEEN_KEPT)
-        file.run("forget_accepted", now_us - ACCEPTED_KEPT_US)
+    if last.seq % FORGET_EVERY < len(fresh):
+        forget_old(file, now_us)
     return touched
+
+
+def forget_old(file: ReplicaFile, now_us: int) -> None:
+    """Let go of what this device keeps for a stated time or number only.
+
+    Local history, own accepted ops, and the copies of lost records. What waits in
+    the outbox is never among it (invariant 4).
+    """
+    file.run("forget_accepted", now_us - ACCEPTED_KEPT_US)
+    file.run("forget_accepted_beyond", ACCEPTED_KEPT)
+    file.run("forget_lost", now_us - LOST_KEPT_US)
+    file.run("forget_seen", file.cursor.seq - SEEN_KEPT)
+    if file.number("seen_bytes") > SEEN_BYTES:
+        _forget_seen_beyond(file, SEEN_BYTES * 3 // 4)
+
+
+def _forget_seen_beyond(file: ReplicaFile, most_bytes: int) -> None:
+    """Keep the newest entries of the local history within a number of bytes."""
+    size_bytes = 0
+    for seq, entry_bytes in file.all("seen_sizes"):
+        if size_bytes + entry_bytes > most_bytes:
+            file.run("forget_seen", seq)
+            break
+        size_bytes += entry_bytes
+    file.put("seen_bytes", size_bytes)
 
 
 def install_page(
@@ -113,6 +156,7 @@ def install_page(
         file.set_cursor(head)
         touched |= drop_covered(file, head.seq, now_us)
         touched |= _drop_stale(file, now_us)
+        forget_old(file, now_us)
         for collection, record in touched:
             refresh(file, collection, record)
     file.put("last_effective_us", file.clock.last_effective_us)
@@ -262,6 +306,9 @@ def _stand_as_of(file: ReplicaFile, common_seq: int) -> None:
                 # The sum of many deltas has no op_id that could be named.
                 state.add(root, msgspec.structs.replace(entry, seq=common_seq))
         file.run("put_state", state.encode(), collection, record)
+        if state.is_empty and not state.seq:
+            # A set that was emptied, say: without a place in a log there is nothing to show.
+            refresh(file, collection, record)
 
 
 def _op_of(entry: LogEntry) -> Op:

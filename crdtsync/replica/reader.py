@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from crdtsync.database import InlineExecutor, connect_to_read, explain
+from crdtsync.policy import Policy
+from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.store import MEMORY, ReplicaStore
 
 
@@ -20,18 +25,43 @@ def open_reader(path: str, store: ReplicaStore) -> sqlite3.Connection:
         raise explain(error, path) from error
 
 
-class snapshot:  # noqa: N801 - reads as a statement: `with snapshot(connection):`
-    """One snapshot for several queries (inside a write job of `:memory:` it is a no-op)."""
+class View(ReplicaFile):
+    """The file as readers see it. A disk that cannot be read is told in words (StorageError)."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._began = False
+    def __init__(self, connection: sqlite3.Connection, policy: Policy, path: str) -> None:
+        self._path = path
+        with self._disk_faults_in_words():
+            super().__init__(connection, policy)
 
-    def __enter__(self) -> None:
-        if not self._connection.in_transaction:
-            self._connection.execute("BEGIN")
-            self._began = True
+    def one(self, name: str, *values: Any) -> Any:
+        """See ``ReplicaFile``."""
+        with self._disk_faults_in_words():
+            return super().one(name, *values)
 
-    def __exit__(self, *_: object) -> None:
-        if self._began:
-            self._connection.execute("COMMIT")
+    def all(self, name: str, *values: Any) -> list[Any]:
+        """See ``ReplicaFile``."""
+        with self._disk_faults_in_words():
+            return super().all(name, *values)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One snapshot for several queries (inside a write job of `:memory:` it is a no-op)."""
+        connection = self.connection
+        began = not connection.in_transaction
+        with self._disk_faults_in_words():
+            if began:
+                connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # A disk that failed has ended the transaction already.
+            if began and connection.in_transaction:
+                with self._disk_faults_in_words():
+                    connection.execute("COMMIT")
+
+    @contextmanager
+    def _disk_faults_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error

@@ -34,7 +34,7 @@ from crdtsync.replica.outbox import Row, Touched
 from crdtsync.replica.progress import Progress
 from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.queue_view import OutboxItem, items
-from crdtsync.replica.reader import open_reader, snapshot
+from crdtsync.replica.reader import View, open_reader
 from crdtsync.replica.shown import shown
 from crdtsync.replica.standing import raise_what_needs_a_person, status_of
 from crdtsync.replica.status import Status
@@ -92,7 +92,7 @@ class Replica:
         self._store: ReplicaStore | None = None
         self._lock: FileLock | None = None
         self._reader: sqlite3.Connection | None = None
-        self._view: ReplicaFile | None = None
+        self._view: View | None = None
         self._sync: Sync | None = None
         self._sync_task: asyncio.Task[None] | None = None
         self._sync_tasks: set[asyncio.Task[None]] = set()
@@ -185,13 +185,13 @@ class Replica:
                 lock.release()
             raise
         self._lock, self._store = lock, store
-        self._view = ReplicaFile(self._reader, store.policy)
+        self._view = View(self._reader, store.policy, self.path)
         self._space = self._view.text("space")
 
     async def _start_to_read(self) -> None:
         self._store = await ReplicaStore.open_to_read(self.path, space=self._space)
         self._reader = open_reader(self.path, self._store)
-        self._view = ReplicaFile(self._reader, self._store.policy)
+        self._view = View(self._reader, self._store.policy, self.path)
         self._space = self._view.text("space")
 
     async def close(self) -> None:
@@ -500,7 +500,7 @@ class Replica:
     def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:
         """The shown record and its sync state, from one consistent read."""
         view = self._open_view()
-        with snapshot(view.connection):
+        with view.snapshot():
             state = shown(view, collection, record_id)
             return state, sync_state(view, collection, record_id)
 
@@ -530,7 +530,7 @@ class Replica:
             raise ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
         return self._store
 
-    def _open_view(self) -> ReplicaFile:
+    def _open_view(self) -> View:
         if self._view is None:
             raise ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
         self._view.policy = self._open_store().policy

@@ -120,6 +120,7 @@ class Sync:
         self._questions: deque[_Question] = deque()
         self._asked: dict[int, _Question] = {}
         self._next_retry_us: int | None = None
+        self._clock_us = 0
 
     # ── from outside ────────────────────────────────────────────────────────
 
@@ -170,6 +171,9 @@ class Sync:
             self._tell(connecting=False, live=False, problem=close.words)
             if close.reason == "replica_copied" and failures == 1:
                 continue  # under its new name, at once
+            if not close.retry and self._again.is_set():
+                failures = 0
+                continue  # somebody signed in anew while the old sign-in was being refused
             if not close.retry:
                 self.progress.signed_out = close.reason in SIGN_IN_CODES
                 self._tell(stopped=close)
@@ -257,6 +261,7 @@ class Sync:
                     await self._wait(session)
                 self._wake.clear()
                 now_us = self._around.now_us()
+                await self._look_at_clock(now_us)
                 while not inbox.empty():
                     frame = inbox.get_nowait()
                     if isinstance(frame, Exception):
@@ -279,6 +284,13 @@ class Sync:
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+    async def _look_at_clock(self, now_us: int) -> None:
+        """Retries that were planned by a clock which was set back since must not wait for it."""
+        if now_us < self._clock_us:
+            await self._store.change(outbox.bring_retries_near, now_us)
+            await self._plan_retry(now_us)
+        self._clock_us = now_us
 
     async def _read(
         self, transport: Transport, inbox: asyncio.Queue[bytes | str | Exception]

@@ -49,6 +49,8 @@ def greet(
     """Note the welcome: (op_ids to ask for, where to page, cursor, what changed)."""
     file.welcomed()
     file.set_roles(user, welcome.roles)
+    # A disk that failed when the last connection ended may have left ops as sending.
+    outbox.connection_lost(file)
     outbox.bring_retries_near(file, now_us)
     outbox.doubt_receipts(file)
     touched: Touched = set()
@@ -100,6 +102,7 @@ def apply(
 def went_live(file: ReplicaFile, head_known: int, now_us: int) -> AcknowledgedDigest | None:
     """The connection carries changes from now on; gives what is to be reported first."""
     _note_in_step(file, head_known, now_us)
+    applying.forget_old(file, now_us)
     return _acknowledged_digest(file)
 
 

@@ -40,6 +40,17 @@ def serve(
     dev: Annotated[
         bool, typer.Option("--dev", help="Trust every name, grant every role. Loopback only.")
     ] = False,
+    keep_log: Annotated[
+        str,
+        typer.Option(
+            help="How long old values and their history are kept: 12h, 90d, 8w, 2y or forever. "
+            "Receipts, conflicts and the last value that lost are always kept."
+        ),
+    ] = "90d",
+    keep_entries: Annotated[
+        int,
+        typer.Option(help="The newest changes of each space that are kept at any age.", min=0),
+    ] = 1_000,
 ) -> None:
     """Run the sync server."""
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
@@ -54,16 +65,28 @@ def serve(
     try:
         rules = Policy.load(policy)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(rules, data, host, port, dev))
+            runner.run(_serve(rules, data, host, port, dev, keep_log, keep_entries))
     except CrdtsyncError as error:
         typer.echo(f"crdtsync serve: {error}", err=True)
         raise typer.Exit(EXIT_CANNOT_START) from error
 
 
-async def _serve(policy: Policy, data: Path, host: str, port: int, dev: bool) -> None:
+async def _serve(
+    policy: Policy,
+    data: Path,
+    host: str,
+    port: int,
+    dev: bool,
+    keep_log: str,
+    keep_entries: int,
+) -> None:
     from crdtsync_server.service import RunningServer
+    from crdtsync_server.settings import Retention, parse_age
 
-    server = RunningServer(policy=policy, data=data, dev=dev, host=host, port=port)
+    retention = Retention(parse_age(keep_log), keep_entries)
+    server = RunningServer(
+        policy=policy, data=data, dev=dev, host=host, port=port, retention=retention
+    )
     stop = asyncio.Event()
     _on_signals(stop)
     async with server:

@@ -92,7 +92,9 @@ class Ingest:
         A queue that is full answers at once: transient, come back later.
         """
         ops, size_bytes = _weight(work)
-        full = (
+        # An empty queue takes whatever comes: else a push that is larger than the queue
+        # would be told to come back for ever.
+        full = bool(self._queue) and (
             self._queued_ops + ops > QUEUE_OPS
             or self._queued_bytes + size_bytes > QUEUE_BYTES
             or len(self._queue) >= QUEUE_WORKS

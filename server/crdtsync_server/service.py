@@ -22,9 +22,10 @@ from crdtsync_server.authentication import Authenticator, DevAuthenticator
 from crdtsync_server.connection import Connection
 from crdtsync_server.hub import Hub
 from crdtsync_server.ingest import Ingest
-from crdtsync_server.settings import Settings, Timeouts
+from crdtsync_server.settings import Retention, Settings, Timeouts
 from crdtsync_server.storage.policies import adopt_policy
 from crdtsync_server.storage.store import Store
+from crdtsync_server.trimming import Trimmer
 from crdtsync_server.websocket import SyncWebSocketProtocol
 
 logger = logging.getLogger("crdtsync.server")
@@ -64,6 +65,7 @@ class Service:
         self._connections: dict[Connection, asyncio.Task[None] | None] = {}
         self._store: Store | None = None
         self._ingest: Ingest | None = None
+        self._trimmer: Trimmer | None = None
 
     @property
     def store(self) -> Store:
@@ -76,6 +78,12 @@ class Service:
         """Where connections submit their work."""
         assert self._ingest is not None, "the service was not started"
         return self._ingest
+
+    @property
+    def trimmer(self) -> Trimmer:
+        """What trims the log; ``await trimmer.trim()`` is one round at once."""
+        assert self._trimmer is not None, "the service was not started"
+        return self._trimmer
 
     async def start(self, store: Store | None = None) -> None:
         """Open the store (or take this one). Raises StorageError or PolicyRefused."""
@@ -93,6 +101,8 @@ class Service:
             self._store, self.policy, now_us=self.now_us, publish=self.hub.publish
         )
         self._ingest.start()
+        self._trimmer = Trimmer(self._store, self.settings.retention, now_us=self.now_us)
+        self._trimmer.start()
 
     async def serve_connection(self, connection: Connection) -> None:
         """Serve one connection until it ends."""
@@ -105,6 +115,7 @@ class Service:
     async def drain(self) -> None:
         """No new ops; commit what is queued, answer it, say goodbye, wait for the last."""
         self.draining = True
+        await self.trimmer.stop()
         for connection in self._connections:
             connection.stop_reading()
         await self.ingest.stop()
@@ -118,6 +129,7 @@ class Service:
 
     async def close(self) -> None:
         """Close the store. After ``drain``."""
+        await self.trimmer.stop()
         await self.store.close()
 
 
@@ -140,10 +152,19 @@ class RunningServer:
         authenticator: Authenticator | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
+        retention: Retention | None = None,
         now_us: Callable[[], int] = wall_clock_us,
         store: Store | None = None,
     ) -> None:
-        settings = Settings(Path(data), host, port, dev, limits or Limits(), timeouts or Timeouts())
+        settings = Settings(
+            Path(data),
+            host,
+            port,
+            dev,
+            limits or Limits(),
+            timeouts or Timeouts(),
+            retention or Retention(),
+        )
         settings.check(authenticated=authenticator is not None)
         self._settings = settings
         self._store = store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,43 @@ class Timeouts:
     """For everything that a stopping server still has to say."""
 
 
+DAY_S = 86_400
+
+_UNITS_S = {"h": 3_600, "d": DAY_S, "w": 7 * DAY_S, "y": 365 * DAY_S}
+FOR_EVER = "forever"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the log keeps its detail (values, and what became of them).
+
+    Receipts, conflicts and the records themselves are kept for ever; see
+    storage/retention.py for every table.
+    """
+
+    keep_log_s: float | None = 90 * DAY_S
+    """Seconds since an entry was received; None keeps everything. Longer than a
+    holiday or a broken device's repair: whoever was away longer gets snapshots."""
+
+    keep_entries: int = 1_000
+    """The newest entries of each space, which stay whatever their age: about 300 KB a
+    space, so that a quiet household keeps its history, and one wrong look at the clock
+    cannot empty a log."""
+
+
+def parse_age(text: str) -> float | None:
+    """Seconds of ``90d``, ``12h``, ``8w``, ``2y``; None for ``forever``. Raises BadSettings."""
+    if text == FOR_EVER:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,5})([hdwy])", text)
+    if found is None:
+        raise BadSettings(
+            f"{text!r} is not a time to keep the log for; write it like 12h, 90d, 8w or 2y, "
+            f"or {FOR_EVER}"
+        )
+    return float(int(found[1]) * _UNITS_S[found[2]])
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where a server listens and what it trusts."""
@@ -40,6 +78,7 @@ class Settings:
     """Trust every name, grant every role. Loopback only."""
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    retention: Retention = field(default_factory=Retention)
 
     def check(self, *, authenticated: bool = False) -> None:
         """Refuse what would be unsafe. ``authenticated``: sign-ins are really checked."""
@@ -54,3 +93,6 @@ class Settings:
                 "by accident. To try things out on this machine, start it with --dev. Sign-in "
                 "by token is not in this version"
             )
+        kept_s, entries = self.retention.keep_log_s, self.retention.keep_entries
+        if (kept_s is not None and kept_s < 0) or entries < 0:
+            raise BadSettings("the log cannot be kept for less than no time, or no entries")

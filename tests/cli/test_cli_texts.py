@@ -9,16 +9,18 @@ import pytest
 
 import crdtsync.cli
 import crdtsync_server.demo
+import crdtsync_server.simulation
 from crdtsync.catalogue.wording import CatalogueError, Words, placeholders
 from crdtsync.cli.texts import TEXTS, say
 from crdtsync_server.demo.words import TEXTS as DEMO_TEXTS
+from crdtsync_server.simulation.words import TEXTS as SIMULATION_TEXTS
 
 # Particles whose form depends on the sound before them, directly after a variable.
 PARTICLE_AFTER_VARIABLE = re.compile(
     r"\}['\"’”」)]?(?:을|를|이|가|은|는|와|과|로|으로|이나|나|아|야|이에요|예요|랑|이랑)"
     r"(?=[\s.,!?…·)]|$)"
 )
-EVERY = [*TEXTS.items(), *DEMO_TEXTS.items()]
+EVERY = [*TEXTS.items(), *DEMO_TEXTS.items(), *SIMULATION_TEXTS.items()]
 
 
 @pytest.mark.parametrize(("key", "words"), EVERY, ids=[key for key, _ in EVERY])
@@ -31,7 +33,12 @@ def test_both_languages_say_the_same_things(key: str, words: Words) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "texts"), [(crdtsync.cli, TEXTS), (crdtsync_server.demo, DEMO_TEXTS)]
+    ("module", "texts"),
+    [
+        (crdtsync.cli, TEXTS),
+        (crdtsync_server.demo, DEMO_TEXTS),
+        (crdtsync_server.simulation, SIMULATION_TEXTS),
+    ],
 )
 def test_every_text_is_used(module: object, texts: dict[str, Words]) -> None:
     folder = Path(str(module.__file__)).parent  # type: ignore[attr-defined]

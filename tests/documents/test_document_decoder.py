@@ -12,18 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtsync.documents import decoder, items
+from crdtsync.documents.content import Content, check_content, content_bytes
 from crdtsync.documents.decoder import decode_state, decode_update
 from crdtsync.documents.document import RecordDocument
 from crdtsync.documents.encoder import (
     Mark,
     encode_document,
     encode_ops,
+    mark_section,
     value_section,
     varint,
     write_update,
 )
-from crdtsync.documents.errors import BadDocument
-from crdtsync.documents.identity import client_id
+from crdtsync.documents.errors import BadDocument, InvalidOp
+from crdtsync.documents.identity import client_id, entry_of_key
 from crdtsync.documents.ops import EntryId
 from crdtsync.documents.state import Entry
 from tests.documents.making import PATIENT, QUICK, Author, doc_of, op_id, patient, register_op
@@ -159,17 +161,23 @@ def test_a_client_that_stands_twice_or_out_of_order_is_refused() -> None:
                 decode_update(wrong)
     swapped = b"\x02" + (two + one if whole[1 : 1 + len(one)] == one else one + two) + b"\x00"
     assert len(decode_update(swapped, ordered=False).items) == 2
+    with pytest.raises(BadDocument, match="twice or out of order"):
+        decode_update(swapped)
+    with pytest.raises(BadDocument, match="twice or out of order"):
+        decode_update(b"\x02" + one + one + b"\x00", ordered=False)
 
 
 def test_a_tombstone_and_the_delete_set_must_agree() -> None:
     entry = Entry(op_id(1), 0, '"a"', 1, "kim", 1, 0)
     good = encode_document([("r/phone", entry)], [("r/name", EntryId(op_id(2), 0))])
     visible = client_id("r/phone", entry.id)
-    sections = {visible: value_section(visible, "r/phone", op_id(1), b'["a",1,"kim","x"]')}
+    content = f'["a",1,"kim","{op_id(1)}"]'.encode()
+    sections = {visible: value_section(visible, "r/phone", op_id(1), content)}
+    assert decode_update(write_update(sections, ())).is_whole()
     assert decode_update(good).is_whole()
     with pytest.raises(BadDocument):
         decode_update(good[: -len(varint(visible)) - 4] + b"\x00")
-    with pytest.raises(BadDocument):
+    with pytest.raises(BadDocument, match="deleted in one place only"):
         decode_update(write_update(sections, [visible]))
 
 
@@ -210,3 +218,148 @@ def test_a_mark_is_read_back_and_stands_once() -> None:
     for both in (one + two, two + one):
         with pytest.raises(BadDocument):
             decode_update(b"\x02" + both + b"\x00")
+
+
+def test_the_delete_set_is_in_order_and_names_a_client_once() -> None:
+    numbers = sorted(client_id("r/phone", EntryId(op_id(n), 0)) for n in (1, 2))
+    small, large = (varint(number) + b"\x01\x00\x01" for number in numbers)
+    assert decode_update(b"\x00\x02" + large + small).deleted == set(numbers)
+    assert decode_update(b"\x00\x02" + small + large, ordered=False).deleted == set(numbers)
+    with pytest.raises(BadDocument, match="twice or out of order"):
+        decode_update(b"\x00\x02" + small + large)
+    for ordered in (True, False):
+        with pytest.raises(BadDocument, match="twice or out of order"):
+            decode_update(b"\x00\x02" + small + small, ordered=ordered)
+
+
+def test_a_state_names_each_client_once_in_any_order() -> None:
+    one, two = b"\x05\x01", b"\x06\x01"
+    assert decode_state(b"\x02" + one + two) == decode_state(b"\x02" + two + one) == {5, 6}
+    assert decode_state(b"\x00") == set()
+    with pytest.raises(BadDocument, match="twice"):
+        decode_state(b"\x02" + one + one)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param(b"", "not the state of a document", id="nothing"),
+        pytest.param(b"\x01\x05", "claims 1 items", id="a client without its clock"),
+        pytest.param(b"\x01\x05\x02", "not 1 clients", id="another clock than 1"),
+        pytest.param(b"\x01\x05\x01\x00", "and then the end", id="a byte too much"),
+        pytest.param(b"\x01\x00\x01", "a client id that", id="the client 0"),
+        pytest.param(b"\x01" + b"\xff" * 7 + b"\x7f\x01", "a client id that", id="over 53 bits"),
+        pytest.param(b"\x01\x85\x00\x01", "a client id that", id="not the shortest form"),
+        pytest.param(b"\x80\x80\x80\x80\x80\x01", "more than 35 bits", id="a count without end"),
+        pytest.param(b"\x81\x00\x05\x01", "shortest form", id="a count of two bytes"),
+    ],
+)
+def test_what_is_no_state_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(BadDocument, match=words):
+        decode_state(data)
+
+
+def test_the_largest_client_id_is_one_of_53_bits() -> None:
+    largest = 2**53 - 1
+    assert decode_state(b"\x01" + varint(largest) + b"\x01") == {largest}
+    with pytest.raises(BadDocument):
+        decode_state(b"\x01" + varint(largest + 1) + b"\x01")
+
+
+def test_an_update_that_says_nothing_is_no_bytes_at_all() -> None:
+    assert decode_update(b"") == ([], set(), None)
+    with pytest.raises(BadDocument, match="says nothing"):
+        decode_update(b"\x00\x00")
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("as_of", b'{"as_of":-1}'),
+        ("as_of", b'{"as_of":01}'),
+        ("as_of", b'{"as_of":0}'),
+        ("as_of", b'{"as_of":12345678901234567}'),
+        ("as_of", b'{"as_of": 1}'),
+        ("as_off", b'{"as_of":1}'),
+    ],
+)
+def test_a_mark_in_any_other_form_is_refused(key: str, content: bytes) -> None:
+    number, _ = mark_section(Mark(1))
+    forged = write_update({number: value_section(number, "m/", key, content)}, ())
+    with pytest.raises(BadDocument, match="not an as-of mark"):
+        decode_update(forged)
+
+
+def test_a_mark_under_another_client_id_is_refused() -> None:
+    number, _ = mark_section(Mark(1))
+    section = value_section(number - 1, "m/", "as_of", b'{"as_of":1}')
+    with pytest.raises(BadDocument, match="mark is not in the form"):
+        decode_update(write_update({number - 1: section}, ()))
+
+
+@pytest.mark.parametrize(
+    ("root", "key", "user", "fits"),
+    [
+        ("s/tags", f"{op_id(1)}.999", "kim", True),
+        ("s/tags", f"{op_id(1)}.1000", "kim", False),
+        ("s/tags", "fold:3", "", False),
+        ("c/visits", "fold:3", "", True),
+        ("c/visits", "fold:3", "kim", True),
+        ("c/visits", "fold:03", "", False),
+        ("c/visits", f"fold:{'9' * 16}", "", True),
+        ("c/visits", f"fold:{'9' * 17}", "", False),
+        ("c/visits", f"{op_id(1)}.1", "kim", False),
+        ("c/visits", op_id(1), "", False),
+        ("r/phone", "fold:3", "", False),
+    ],
+)
+def test_only_sets_have_several_entries_of_an_op_and_only_counters_are_folded(
+    root: str, key: str, user: str, fits: bool
+) -> None:
+    entry_id = entry_of_key(key) if "fold:0" not in key else EntryId(key, 0)
+    number = client_id(root, entry_id)
+    text = content_bytes("5", 1, user, entry_id.op_id)
+    data = write_update({number: value_section(number, root, key, text)}, ())
+    if fits:
+        assert decode_update(data).items[0].entry_id == entry_id
+    else:
+        with pytest.raises(BadDocument):
+            decode_update(data)
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        ("0", True),
+        ("-5", True),
+        ("9" * 1_000, True),
+        ("9" * 1_001, False),
+        ("01", False),
+        ("1.5", False),
+        ('"1.50"', True),
+        ('"-0.5"', True),
+        ('"1."', False),
+        ('"x"', False),
+        ("null", False),
+        (f'"{"9" * 999}.{"9" * 999}"', True),
+        (f'"{"9" * 1_000}"', False),
+    ],
+)
+def test_a_counter_holds_bounded_integers_and_decimals(value: str, fits: bool) -> None:
+    content = Content(value, 5, "kim", op_id(1))
+    if fits:
+        check_content("c/visits", content)
+    else:
+        with pytest.raises(InvalidOp, match="a counter holds integers or decimals") as raised:
+            check_content("c/visits", content)
+        assert raised.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize(("time_us", "fits"), [(0, True), (2**53 - 1, True), (2**53, False)])
+def test_an_entry_has_a_time_that_browsers_can_hold(time_us: int, fits: bool) -> None:
+    content = Content('"a"', time_us, "kim", op_id(1))
+    if fits:
+        check_content("r/phone", content)
+    else:
+        with pytest.raises(InvalidOp, match="out of range"):
+            check_content("r/phone", content)

@@ -9,9 +9,17 @@ from pycrdt import Doc
 
 from crdtsync.documents import items
 from crdtsync.documents.document import RecordDocument
+from crdtsync.documents.encoder import encode_ops
 from crdtsync.documents.errors import DocumentError
-from crdtsync.documents.ops import EntryId
-from tests.documents.making import PATIENT, assert_index_equals_doc, doc_of, patient, register_op
+from crdtsync.documents.ops import EntryId, FieldWrite, Op
+from tests.documents.making import (
+    PATIENT,
+    assert_index_equals_doc,
+    doc_of,
+    op_id,
+    patient,
+    register_op,
+)
 
 
 class PanicException(BaseException):
@@ -93,3 +101,29 @@ def test_a_document_that_would_not_open_again_cannot_come_into_being(
         document.apply_many(register_op(number, '"x"') for number in range(10, 20))
     assert len(document.encode()) <= 2_000
     assert RecordDocument.open(document.encode(), PATIENT, "p1").encode() == document.encode()
+
+
+def test_what_makes_a_full_document_smaller_is_always_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document = patient()
+    added = Op(op_id(1), "kim", "patient", "p1", 1, {"s/tags": FieldWrite(('"a"',))})
+    document.apply(added)
+    monkeypatch.setattr(items, "MAX_DOCUMENT_BYTES", len(document.encode()))
+    with pytest.raises(DocumentError, match="compact it"):
+        document.apply(register_op(2, '"x"'))
+    removal = FieldWrite((), (EntryId(op_id(1), 0),))
+    assert document.apply(Op(op_id(3), "kim", "patient", "p1", 3, {"s/tags": removal}))
+    assert document["tags"] == frozenset()
+
+
+def test_a_document_may_grow_exactly_to_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Beside the sections an update has one byte each for their count and for the deletions'.
+    sections_bytes = len(encode_ops([register_op(n, '"x"') for n in (1, 2, 3)])) - 2
+    monkeypatch.setattr(items, "MAX_DOCUMENT_BYTES", sections_bytes)
+    document = patient()
+    for number in (1, 2, 3):
+        assert document.apply(register_op(number, '"x"'))
+    with pytest.raises(DocumentError, match="compact it"):
+        document.apply(register_op(4, '"x"'))
+    assert len(document.history("phone")) == 3

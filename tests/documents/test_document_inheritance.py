@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crdtsync.documents import writing
-from crdtsync.documents.ops import EntryId, Op
+from crdtsync.documents.ops import EntryId, FieldWrite, Op
 from crdtsync.documents.state import RecordState
 from tests.documents.devices_with_server import Device, Server, state_reading
 from tests.documents.making import PATIENT, op_id
@@ -99,3 +99,61 @@ def test_an_op_that_named_nothing_of_the_discarded_one_stays_as_it_is() -> None:
     assert device.outbox == [phone]
     assert isinstance(phone, Op)
     assert isinstance(device.shown(), RecordState)
+
+
+def _known(root: str, seen: EntryId) -> str | None:
+    return {EntryId(op_id(1), 0): '"a"', EntryId(op_id(1), 1): '"b"'}.get(seen)
+
+
+def _op(number: int, root: str, *values: str, supersedes: tuple[EntryId, ...] = ()) -> Op:
+    write = FieldWrite(values, supersedes)
+    return Op(op_id(number), "kim", "patient", "p1", number, {root: write}, op_id(50))
+
+
+def test_without_its_name_the_op_that_is_gone_is_not_superseded_any_more() -> None:
+    """An op that its author edited: the name would point at what never comes."""
+    first, second = EntryId(op_id(1), 0), EntryId(op_id(2), 0)
+    other = EntryId(op_id(7), 0)
+    gone = _op(2, "r/name", '"b"', supersedes=(first,))
+    op = _op(3, "r/name", '"c"', supersedes=(second, other))
+    with_name = writing.inherit(op, gone, PATIENT, _known)
+    assert with_name.writes["r/name"] == FieldWrite(('"c"',), (second, other, first))
+    without = writing.inherit(op, gone, PATIENT, _known, keep_name=False)
+    assert without.writes["r/name"] == FieldWrite(('"c"',), (other, first))
+    assert (without.op_id, without.user, without.time_us) == (op.op_id, "kim", 3)
+    assert (without.collection, without.record, without.replaces) == ("patient", "p1", op_id(50))
+
+
+def test_a_removal_that_names_nothing_else_keeps_the_name_of_what_is_gone() -> None:
+    added = EntryId(op_id(2), 0)
+    gone = _op(2, "s/tags", '"z"')
+    removal = _op(3, "s/tags", supersedes=(added,))
+    left = writing.inherit(removal, gone, PATIENT, _known, keep_name=False)
+    assert left.writes["s/tags"] == FieldWrite((), (added,))
+    adding = _op(3, "s/tags", '"z"', supersedes=(added,))
+    left = writing.inherit(adding, gone, PATIENT, _known, keep_name=False)
+    assert left.writes["s/tags"] == FieldWrite(('"z"',), ())
+
+
+def test_a_set_inherits_what_is_known_to_be_the_same_element_whatever_its_spelling() -> None:
+    a, b, unknown = EntryId(op_id(1), 0), EntryId(op_id(1), 1), EntryId(op_id(9), 0)
+    gone = _op(2, "s/tags", '"a"', '"b"', supersedes=(a, b, unknown))
+    op = _op(3, "s/tags", supersedes=(EntryId(op_id(2), 0),))
+    for policy in (PATIENT, None):
+        inherited = writing.inherit(op, gone, policy, _known)
+        assert inherited.writes["s/tags"].supersedes == (EntryId(op_id(2), 0), a)
+    beyond = _op(3, "s/tags", supersedes=(EntryId(op_id(2), 7),))
+    assert writing.inherit(beyond, gone, PATIENT, _known) == beyond
+
+
+def test_what_the_op_that_is_gone_wrote_elsewhere_is_not_inherited() -> None:
+    gone = _op(2, "r/phone", '"b"', supersedes=(EntryId(op_id(1), 0),))
+    op = _op(3, "r/name", '"c"', supersedes=(EntryId(op_id(2), 0),))
+    assert writing.inherit(op, gone, PATIENT, _known) == op
+
+
+def test_an_op_never_inherits_itself() -> None:
+    gone = _op(2, "r/name", '"b"', supersedes=(EntryId(op_id(3), 0), EntryId(op_id(1), 0)))
+    op = _op(3, "r/name", '"c"', supersedes=(EntryId(op_id(2), 0),))
+    inherited = writing.inherit(op, gone, PATIENT, _known)
+    assert inherited.writes["r/name"].supersedes == (EntryId(op_id(2), 0), EntryId(op_id(1), 0))

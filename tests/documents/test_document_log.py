@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crdtsync.documents import identity, items
 from crdtsync.documents.document import RecordDocument
+from crdtsync.documents.encoder import Mark, encode_document
 from crdtsync.documents.errors import CompactedDocument, DocumentError, InvalidOp
 from crdtsync.documents.folding import fold_counters
 from crdtsync.documents.ops import EntryId, FieldWrite, Op
@@ -322,3 +323,121 @@ def test_candidates_stay_bounded_where_equal_values_are_replaced_one_by_one() ->
     assert not server.accept(further, 51), "it was not refused"
     assert server.accept(register_op(52, '["new"]', root, [EntryId(op_id(2), 0)]), 52)
     assert len({entry.value for entry in server.state.visible(root)}) == MAX_CANDIDATES
+
+
+def test_a_log_entry_that_says_something_else_than_the_op_here_is_refused() -> None:
+    document = patient()
+    document.apply(register_op(1, '"1"'))
+    before = document.encode()
+    with pytest.raises(InvalidOp, match="another write") as raised:
+        document.apply_entry(entry_of(register_op(1, '"2"'), 1))
+    assert raised.value.code == "op_id_reused"
+    assert document.encode() == before
+    assert not document.is_compacted
+    assert document.version.seq == 0
+
+
+def test_a_document_whose_ops_wait_is_not_compacted() -> None:
+    document = patient()
+    document.apply(register_op(2, '"2"', supersedes=[EntryId(op_id(1), 0)]))
+    for as_of in (None, 4):
+        with pytest.raises(DocumentError, match="1 ops wait; compaction would lose them"):
+            document.compact(as_of=as_of)
+    assert len(document.waiting) == 1
+    document.apply(register_op(1, '"1"'))
+    document.compact(as_of=None)
+    assert document["phone"] == "2"
+
+
+def test_a_log_entry_releases_the_op_that_waited_for_it() -> None:
+    document = patient()
+    document.apply(register_op(2, '"2"', supersedes=[EntryId(op_id(1), 0)]))
+    document.apply_entry(entry_of(register_op(1, '"1"'), 1))
+    assert document.waiting == ()
+    assert document["phone"] == "2"
+    assert_index_equals_doc(document)
+
+
+def test_a_difference_of_a_compacted_document_carries_its_mark() -> None:
+    here, there = patient(), patient()
+    for document in (here, there):
+        document.apply_entry(entry_of(register_op(1, '"1"'), 1))
+        document.compact(as_of=1)
+    assert here.encode(since=there.state()) == b""
+    here.apply_entry(entry_of(register_op(2, '"Kim"', root="r/name"), 2))
+    difference = here.encode(since=there.state())
+    with pytest.raises(CompactedDocument, match="compacted as of 1 cannot be merged"):
+        patient().merge(difference)
+    assert there.merge(difference)
+    assert there["name"] == "Kim"
+    assert [entry.seq for _, entry in there.to_state().entries()] == [1, 1]
+    assert not there.merge(b"")
+    assert not there.merge(difference)
+
+
+def test_entries_of_an_opened_compacted_document_count_as_confirmed() -> None:
+    document = patient()
+    document.apply_entry(entry_of(register_op(1, '"1"'), 4))
+    uncompacted = RecordDocument.open(document.encode(), PATIENT, "p1")
+    assert uncompacted.version == (0, (op_id(1),))
+    document.compact(as_of=9)
+    opened = RecordDocument.open(document.encode(), PATIENT, "p1")
+    assert opened.version == (9, ())
+    opened.compact(as_of=9)
+    without = RecordDocument.open(encode_document([], mark=Mark(None)), PATIENT, "p1")
+    assert (without.is_compacted, without.as_of, without.version.seq) == (True, None, 0)
+
+
+def test_two_entries_at_rest_with_one_item_id_make_no_document(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = RecordState("patient", "p1")
+    state.apply_entry(entry_of(register_op(1, '"1"'), 1))
+    state.apply_entry(entry_of(register_op(2, '"Kim"', root="r/name"), 2))
+    assert RecordDocument.from_state(state, PATIENT)["name"] == "Kim"
+    monkeypatch.setattr(items, "client_id", lambda root, entry_id: 7)
+    with pytest.raises(InvalidOp, match="one item id") as raised:
+        RecordDocument.from_state(state, PATIENT)
+    assert raised.value.code == "id_collision"
+
+
+def test_a_document_says_how_it_stands_when_it_refuses() -> None:
+    document = patient()
+    document.apply_entry(entry_of(register_op(1, '"1"'), 1))
+    other = patient()
+    other.apply_entry(entry_of(register_op(1, '"1"'), 1))
+    document.compact(as_of=3)
+    with pytest.raises(CompactedDocument, match="is compacted as of 3 and takes no"):
+        document.apply(register_op(2, '"2"'))
+    with pytest.raises(CompactedDocument, match="compacted as of 3 and that were never compacted"):
+        document.merge(other.encode())
+    other.compact(as_of=None)
+    with pytest.raises(CompactedDocument, match="compacted without a seq cannot be merged"):
+        document.merge(other.encode())
+
+
+@pytest.mark.parametrize(
+    ("root", "op", "user", "words"),
+    [
+        ("x/phone", op_id(1), "kim", "'x/phone' is not the root of a field"),
+        ("r/", op_id(1), "kim", "'r/' is not the root of a field"),
+        ("r/a\n", op_id(1), "kim", "control character"),
+        ("r/\ud800", op_id(1), "kim", "surrogates"),
+        ("m/", op_id(1), "kim", "'m/' is no field"),
+        ("r/phone", "p1", "kim", "is not the key of an entry"),
+        ("r/phone", "fold:7", "kim", "is not the key of an entry"),
+        ("r/phone", op_id(1), "", "the user is empty"),
+    ],
+)
+def test_an_entry_of_the_log_that_no_document_could_hold_is_refused(
+    root: str, op: str, user: str, words: str
+) -> None:
+    document = patient()
+    fine = Op(op_id(1), "kim", "patient", "p1", 5, {"r/phone": FieldWrite(('"1"',))})
+    broken = Op(op, user, "patient", "p1", 5, {root: FieldWrite(('"1"',))})
+    with pytest.raises(InvalidOp, match=words):
+        document.apply_entry(entry_of(broken, 1))
+    assert document.encode() == b""
+    assert document.version.seq == 0
+    assert document.apply_entry(entry_of(fine, 1))
+    assert RecordDocument.open(document.encode(), PATIENT, "p1")["phone"] == "1"

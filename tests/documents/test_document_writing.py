@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from crdtsync.documents.conflict import Conflict
+from crdtsync.documents import writing
+from crdtsync.documents.conflict import Candidate, Conflict
 from crdtsync.documents.document import RecordDocument
 from crdtsync.documents.errors import (
     ConflictChanged,
@@ -17,7 +18,15 @@ from crdtsync.documents.errors import (
     UnresolvedConflict,
     UsageError,
 )
-from crdtsync.documents.ops import EntryId, FieldWrite, Op
+from crdtsync.documents.ops import (
+    DELETION_ROOT,
+    MAX_DELETE_BASE,
+    DeleteMark,
+    EntryId,
+    FieldWrite,
+    Op,
+)
+from crdtsync.documents.state import Entry, RecordState
 from crdtsync.documents.waiting import MAX_WAITING
 from crdtsync.policy import InvalidValue, Policy
 from tests.documents.making import (
@@ -234,7 +243,7 @@ def test_a_role_that_may_not_write_is_refused_only_once_roles_are_known() -> Non
     ).collection("ward")
     document = RecordDocument(policy, "w1")
     assert document.update({"dose": "1 mg"}, **kim()) is not None
-    with pytest.raises(NotPermitted):
+    with pytest.raises(NotPermitted, match="ward/w1: your role may not write dose"):
         document.update({"dose": "2 mg"}, **kim(roles={"nurse"}))
     document.update({"dose": "3 mg"}, **kim(roles={"doctor"}))
     assert document["dose"] == "3 mg"
@@ -339,3 +348,181 @@ def test_a_document_is_a_mapping_that_is_only_equal_to_itself() -> None:
     assert document != copy_of(document)
     assert len({document, document}) == 1
     assert "patient/p1" in repr(document)
+
+
+@pytest.mark.parametrize("value", [3, "nut", b"nut"[0]])
+def test_a_set_is_assigned_from_a_set_of_values(value: object) -> None:
+    with pytest.raises(UsageError, match="tags is a set; pass a set of values"):
+        patient().update({"tags": value}, **kim())
+
+
+def test_a_set_is_assigned_as_the_difference_to_what_was_seen() -> None:
+    document = patient()
+    document.update({"tags": ["a", "b"]}, **kim())
+    form = document.version
+    document.add("tags", ["c"], **lee())
+    op = document.update({"tags": ("b", "d")}, **kim(based_on=form))
+    assert op is not None
+    assert op.writes["s/tags"].values == ('"d"',)
+    assert document["tags"] == {"b", "c", "d"}
+
+
+def test_adding_an_element_again_replaces_the_add_that_was_seen() -> None:
+    document = patient()
+    first = document.add("tags", ["a", "b"], **kim())
+    second = document.add("tags", ["b"], **kim())
+    assert first is not None
+    assert second is not None
+    assert second.writes["s/tags"] == FieldWrite(('"b"',), (EntryId(first.op_id, 1),))
+    third = document.remove("tags", ["b"], **kim())
+    assert third is not None
+    assert third.writes["s/tags"] == FieldWrite((), (EntryId(second.op_id, 0),))
+
+
+def test_an_element_is_not_added_and_removed_at_once() -> None:
+    author = writing.Authorship(op_id(1), "kim", 5)
+    state = patient().to_state()
+    with pytest.raises(UsageError, match="both added and removed"):
+        writing.change_set(state, PATIENT, "tags", author, add=["é"], remove=["e\u0301"])
+    op = writing.change_set(state, PATIENT, "tags", author, add=["a"], remove=["b"])
+    assert op is not None
+    assert op.writes["s/tags"].values == ('"a"',)
+
+
+def test_a_verb_of_another_kind_names_the_right_one() -> None:
+    document = patient()
+    for field in ("name", "tags"):
+        with pytest.raises(UsageError, match=f"{field} is not a counter .*; use update"):
+            document.increment({field: 1}, **kim())
+    for field in ("name", "allergies", "visits"):
+        with pytest.raises(UsageError, match=f"{field} is not a set that merges by element"):
+            document.add(field, ["a"], **kim())
+    with pytest.raises(UsageError, match="nothing to write; name at least one field"):
+        document.update({}, **kim())
+    assert document.encode() == b""
+
+
+def test_a_delete_names_the_unsent_changes_up_to_a_bound() -> None:
+    state = RecordState("patient", "p1")
+    state.pending = [op_id(number) for number in range(2, MAX_DELETE_BASE + 2)]
+    author = writing.Authorship(op_id(1), "kim", 5)
+    op = writing.delete(state, PATIENT, author)
+    mark = DeleteMark.parse(op.writes[DELETION_ROOT].values[0])
+    assert (mark.deleted, mark.seq, len(mark.ops)) == (True, 0, MAX_DELETE_BASE)
+    state.pending.append(op_id(0))
+    with pytest.raises(UsageError, match="too many unsent changes; sync before deleting it"):
+        writing.delete(state, PATIENT, author)
+
+
+def test_a_form_that_showed_less_deletes_only_what_it_showed() -> None:
+    here = patient()
+    here.update({"name": "Kim"}, **kim())
+    form = str(here.version)
+    here.update({"phone": "1"}, **lee())
+    assert here.delete(**kim(based_on=form)).is_delete
+    assert not here.deleted
+    here.delete(**kim())
+    assert here.deleted
+
+
+def test_the_same_increment_under_the_same_op_id_is_told_and_not_doubled() -> None:
+    document, author = patient(), kim()
+    document.increment({"visits": 2}, **author)
+    with pytest.raises(InvalidOp, match="in this document already") as raised:
+        document.increment({"visits": 2}, **author)
+    assert raised.value.code == "op_id_reused"
+    assert document["visits"] == 2
+
+
+def test_a_conflict_is_resolved_in_the_record_and_field_that_it_was_read_from() -> None:
+    here, there = patient(), patient()
+    here.update({"allergies": {"nut"}}, **kim())
+    there.update({"allergies": {"egg"}}, **lee())
+    here.merge(there.encode())
+    read = here["allergies"]
+    for place in (("visit", "p1", "allergies"), ("patient", "p2", "allergies"),
+                  ("patient", "p1", "name")):  # fmt: skip
+        other = Conflict(*place, read.candidates)
+        with pytest.raises(UsageError, match="not read from patient/p1/allergies"):
+            here.resolve("allergies", {"nut"}, conflict=other, **kim())
+    here.resolve("allergies", {"nut"}, conflict=read, if_unchanged=True, **kim())
+    assert here["allergies"] == {"nut"}
+
+
+def test_a_conflict_that_outlived_its_merge_kind_is_resolved_too() -> None:
+    """Invariant 6: a field that settles by itself now still holds a choice for a person."""
+    state = RecordState("patient", "p1")
+    for number in (1, 2):
+        state.add("r/name", Entry(op_id(number), 0, f'"{number}"', number, "kim", number, number))
+    author = writing.Authorship(op_id(3), "kim", 5)
+    with pytest.raises(UnresolvedConflict, match="patient/p1: the field 'name'"):
+        writing.update(state, PATIENT, {"name": "x"}, author)
+    seen = [EntryId(op_id(1), 0), EntryId(op_id(2), 0), EntryId(op_id(1), 0)]
+    op = writing.resolve(state, PATIENT, "name", "x", seen, author)
+    assert op.writes["r/name"] == FieldWrite(('"x"',), tuple(seen[:2]))
+
+
+def test_a_write_of_several_fields_is_one_op_and_leaves_out_what_does_not_change() -> None:
+    document = patient()
+    document.update({"tags": {"a"}}, **kim())
+    op = document.update({"tags": {"a"}, "name": "Kim", "phone": None}, **kim())
+    assert op is not None
+    assert set(op.writes) == {"r/name", "r/phone"}
+    assert op.writes["r/phone"].values == ("null",)
+
+
+def test_an_edited_op_names_the_one_that_it_replaces() -> None:
+    author = writing.Authorship(op_id(1), "kim", 5)
+    state = patient().to_state()
+    op = writing.update(state, PATIENT, {"name": "Kim"}, author, replaces=op_id(2))
+    assert op is not None
+    assert (op.replaces, op.user, op.time_us) == (op_id(2), "kim", 5)
+    assert (op.collection, op.record) == ("patient", "p1")
+
+
+def test_a_document_knows_its_policy_and_record() -> None:
+    document = patient()
+    assert document.policy is PATIENT
+    assert document.record_id == "p1"
+    assert (document.as_of, document.is_compacted, document.tombstones) == (None, False, 0)
+
+
+def test_a_state_that_was_never_stored_is_dated_by_its_latest_entry() -> None:
+    document = patient()
+    assert document.to_state().updated_us == 0
+    document.apply(register_op(5, '"x"', root="r/name"))
+    document.apply(Op(op_id(2), "kim", "patient", "p1", 9_999, {"r/phone": FieldWrite(('"1"',))}))
+    state = document.to_state()
+    assert (state.updated_us, state.updated_by) == (9_999, "kim")
+    state.updated_us, state.updated_by = 7, "lee"
+    again = RecordDocument.from_state(state, PATIENT).to_state()
+    assert (again.updated_us, again.updated_by) == (7, "lee")
+
+
+def test_an_entry_that_two_ops_remove_at_once_leaves_once() -> None:
+    document = patient()
+    added = document.add("tags", ["a"], **kim())
+    assert added is not None
+    gone = FieldWrite((), (EntryId(added.op_id, 0),))
+    removals = [Op(op_id(n), "kim", "patient", "p1", 5, {"s/tags": gone}) for n in (1, 2)]
+    assert document.apply_many(removals) == 1
+    assert document["tags"] == frozenset()
+    assert_index_equals_doc(document)
+
+
+def test_a_candidate_that_left_meanwhile_is_no_reason_to_choose_again() -> None:
+    here = patient()
+    ops = [register_op(n, f'["{n}"]', "r/allergies") for n in (1, 2, 3)]
+    here.apply_many(ops)
+    read = here["allergies"]
+    assert len(read.candidates) == 3
+    here.resolve("allergies", {"4"}, conflict=read, **kim())
+    with pytest.raises(ConflictChanged):
+        here.resolve("allergies", {"5"}, conflict=read, if_unchanged=True, **kim())
+    now = here.history("allergies")[0]
+    seen = Candidate(
+        {"4"}, now.user or "", read.candidates[0].at, now.op_id, True, (EntryId(now.op_id, 0),)
+    )
+    wider = Conflict("patient", "p1", "allergies", [*read.candidates, seen])
+    here.resolve("allergies", {"5"}, conflict=wider, if_unchanged=True, **kim())
+    assert here["allergies"] == {"5"}

@@ -207,6 +207,8 @@ MISFITS: list[tuple[str, Any, str]] = [
     ("string", "\ud800", "bad_text"),
     ("string", "x" * 65_536, "too_large"),
     ("string", "한" * 22_000, "too_large"),
+    ("string", "x\x00" * 40_000, "too_large"),
+    ("json", {"x" * 70_000: 1}, "too_large"),
     ("integer", True, "wrong_type"),
     ("integer", 1.0, "wrong_type"),
     ("integer", "1", "wrong_type"),
@@ -290,6 +292,7 @@ def test_entries_are_read_as_the_python_values_of_their_type() -> None:
     assert FIELDS["list<date>"].decode('["2024-01-31"]') == [date(2024, 1, 31)]
     assert FIELDS["map<boolean>"].decode('{"a":true}') == {"a": True}
     assert FIELDS["json"].decode("null") is None
+    assert FIELDS["json"].decode('{"a":[1,"2",null]}') == {"a": [1, "2", None]}
 
 
 def test_null_clears_a_register_and_nothing_else() -> None:
@@ -374,3 +377,92 @@ def test_an_error_comes_whole_out_of_another_process() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (copy.field, copy.code, copy.params) == ("f", "too_long", error.params)
     assert str(copy) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (2, "takes one of: a0, a1. Choose"),
+        (10, "takes one of: a0, a1, a2, a3, a4, a5, a6, a7, a8, a9. Choose"),
+        (11, "takes one of: a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, …. Choose"),
+    ],
+)
+def test_of_many_choices_a_message_shows_the_first_ten(count: int, shown: str) -> None:
+    words = ", ".join(f'"a{n}"' for n in range(count))
+    field = field_of(f'type = "string", choices = [{words}]')
+    assert field.encode(f"a{count - 1}") == f'"a{count - 1}"'
+    with pytest.raises(InvalidValue) as raised:
+        field.encode("b")
+    assert shown in str(raised.value)
+
+
+AT_THE_LIMIT: list[tuple[str, Any]] = [
+    ("string", "x" * (65_536 - 2)),
+    ("string", "한" * ((65_536 - 2) // 3)),
+    ("integer", 2**53 - 1),
+    ("integer", -(2**53) + 1),
+    ("number", float(2**53)),
+    ("decimal", "9" * 34),
+    ("decimal", "0." + "9" * 33),
+    ("decimal", 10**34 - 1),
+    ("decimal", Decimal("1E+33")),
+    ("list<integer>", [1] * 1_000),
+    ("map<integer>", {str(n): n for n in range(1_000)}),
+    ("list<string>", ["x" * (65_536 - 4)]),
+    ("json", ["x" * (65_536 - 4)]),
+    ("json", {"a": "x" * (65_536 - 8)}),
+]
+
+
+@pytest.mark.parametrize(("spelling", "value"), AT_THE_LIMIT, ids=lambda value: str(value)[:12])
+def test_a_value_at_its_limit_is_taken_and_checks(spelling: str, value: Any) -> None:
+    field = FIELDS[spelling]
+    field.check(field.encode(value))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "value"),
+    [
+        ("string", "x" * (65_536 - 1)),
+        ("decimal", "0." + "9" * 34),
+        ("decimal", "1" + "0" * 34),
+        ("decimal", Decimal("1E+34")),
+        ("json", ["x" * 32_000, "x" * 33_533]),
+        ("list<string>", ["x" * (65_536 - 3)]),
+        ("json", {"a": "x" * (65_536 - 7)}),
+    ],
+)
+def test_a_value_just_beyond_its_limit_is_refused(spelling: str, value: Any) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        FIELDS[spelling].encode(value)
+    assert raised.value.code in ("too_large", "too_many_digits")
+
+
+def test_a_pattern_without_max_length_takes_texts_of_five_hundred_characters() -> None:
+    field = field_of("type = \"string\", pattern = 'x*'")
+    field.check(field.encode("x" * 500))
+    with pytest.raises(InvalidValue) as raised:
+        field.encode("x" * 501)
+    assert (raised.value.code, raised.value.params["limit"]) == ("too_long", "500")
+    longer = field_of("type = \"string\", pattern = 'x*', max_length = 600")
+    assert longer.encode("x" * 600)
+
+
+@pytest.mark.parametrize(
+    ("rules", "below", "lowest", "highest", "above"),
+    [
+        ('type = "integer", min = 1, max = 3', 0, 1, 3, 4),
+        ('type = "number", min = 0.5, max = 1', 0.25, 0.5, 1, 1.25),
+        ('type = "decimal", min = "0.5", max = "1"', "0.49", "0.50", "1.00", "1.01"),
+    ],
+)
+def test_bounds_belong_to_the_range(
+    rules: str, below: Any, lowest: Any, highest: Any, above: Any
+) -> None:
+    field = field_of(rules)
+    assert field.encode(lowest) != field.encode(highest)
+    for value, told in ((below, "min"), (above, "max")):
+        with pytest.raises(InvalidValue) as raised:
+            field.encode(value)
+        assert raised.value.code == "out_of_range"
+        assert set(raised.value.params) == {told}

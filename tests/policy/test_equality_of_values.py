@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdtsync.policy import InvalidValue
+from tests.policy.policies import field_of
 from tests.policy.values import FIELDS, SCALARS, json_values, texts, values_of
 
 
@@ -142,3 +144,85 @@ def test_a_text_of_another_type_equals_itself_only(spelling: str) -> None:
     field = FIELDS[spelling]
     assert field.key('{"a":1}') == field.key('{"a":1}')
     assert field.key('{"a":1}') != field.key('{"a":2}')
+
+
+EXAMPLES: dict[str, tuple[Any, Any]] = {
+    "string": ("\u00e9", "e\u0301"),
+    "integer": (7, 7),
+    "number": (1, 1.0),
+    "boolean": (True, True),
+    "date": ("2024-01-31", "2024-01-31"),
+    "datetime": ("2024-01-31T09:00:00+09:00", "2024-01-31T00:00:00Z"),
+    "decimal": ("1.50", "1.5"),
+}
+OTHERS: dict[str, Any] = {
+    "string": "e",
+    "integer": 8,
+    "number": 1.5,
+    "boolean": False,
+    "date": "2024-02-01",
+    "datetime": "2024-01-31T09:00:00Z",
+    "decimal": "1.51",
+}
+
+
+@pytest.mark.parametrize("scalar", SCALARS)
+@pytest.mark.parametrize("around", ["map<%s>", "list<map<%s>>"])
+def test_values_under_names_that_are_spelt_differently_are_compared_by_type(
+    around: str, scalar: str
+) -> None:
+    field = field_of(f'type = "{around % scalar}"')
+
+    def key(name: str, value: Any) -> Any:
+        held = {name: value}
+        return field.key(field.encode([held] if around.startswith("list") else held))
+
+    one, other = EXAMPLES[scalar]
+    assert key("\u00e9", one) == key("e\u0301", other)
+    assert key("\u00e9", one) != key("\u00e9", OTHERS[scalar])
+    assert key("\u00e9", one) != key("e", one)
+
+
+def test_names_are_put_in_order_after_they_were_made_equal() -> None:
+    field = field_of('type = "map<integer>"')
+    # Composed, the first name stands behind "z"; decomposed, before it.
+    composed, decomposed = field.encode({"\u00e9": 1, "f": 2}), field.encode({"e\u0301": 1, "f": 2})
+    assert field.key(composed) == field.key(decomposed)
+
+
+def test_json_is_compared_by_its_parts() -> None:
+    field = FIELDS["json"]
+    one = {"\u00e9": ["\u00e9", 1, 1.5, True, None, {"a": "e\u0301"}]}
+    other = {"e\u0301": ["e\u0301", 1.0, 1.5, True, None, {"a": "\u00e9"}]}
+    assert field.key(field.encode(one)) == field.key(field.encode(other))
+    assert field.key(field.encode("\u00e9")) == field.key(field.encode("e\u0301"))
+    for place, different in enumerate(["e", 2, 1.25, False, 0, {"a": "e"}]):
+        changed = [*one["\u00e9"]]
+        changed[place] = different
+        assert field.key(field.encode({"\u00e9": changed})) != field.key(field.encode(one))
+
+
+# One text that is not of the type, in ASCII and beyond it, for every type but json.
+FOREIGN = {
+    "string": ('["\u00e9"]', '["e\u0301"]'),
+    "integer": ('"\u00e9"', '"e\u0301"'),
+    "number": ('"\u00e9"', '"e\u0301"'),
+    "boolean": ('"\u00e9"', '"e\u0301"'),
+    "date": ('"\u00e9"', '"e\u0301"'),
+    "datetime": ('"\u00e9"', '"e\u0301"'),
+    "decimal": ('"\u00e9"', '"e\u0301"'),
+    "list<decimal>": ('{"\u00e9":1}', '{"e\u0301":1}'),
+    "set<decimal>": ('{"\u00e9":1}', '{"e\u0301":1}'),
+    "map<decimal>": ('["\u00e9"]', '["e\u0301"]'),
+}
+
+
+@pytest.mark.parametrize("spelling", FOREIGN)
+def test_a_text_of_another_type_is_compared_as_text_and_cannot_be_read(spelling: str) -> None:
+    field = FIELDS[spelling]
+    one, other = FOREIGN[spelling]
+    assert field.key(one) == field.key(other) != field.key(one.replace("\u00e9", "x"))
+    for text in (one, one.replace("\u00e9", "x")):
+        with pytest.raises(InvalidValue) as raised:
+            field.decode(text)
+        assert raised.value.code in ("wrong_type", "bad_format")

@@ -118,6 +118,34 @@ def test_brackets_inside_of_a_text_are_not_levels() -> None:
     FIELDS["json"].check(text)
 
 
+def test_many_brackets_beside_each_other_are_not_deep() -> None:
+    FIELDS["json"].check(f"[{','.join(['[]'] * 40)}]")
+    deepest = "[" * 31 + "[],[],{}" + "]" * 31
+    FIELDS["json"].check(deepest)
+    with pytest.raises(InvalidValue) as raised:
+        FIELDS["json"].check(deepest.replace("{}", "[{}]"))
+    assert raised.value.code == "too_deep"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "text"),
+    [
+        ("string", '"a"b"'),
+        ("string", '"a","b"'),
+        ("string", '"'),
+        ("string", '"a\\"'),
+        ("integer", "1 2"),
+        ("json", "{}[]"),
+        ("json", "[1]]"),
+    ],
+)
+def test_a_text_that_is_more_or_less_than_one_value_is_no_json(spelling: str, text: str) -> None:
+    for use in (FIELDS[spelling].check, FIELDS[spelling].decode):
+        with pytest.raises(InvalidValue) as raised:
+            use(text)
+        assert raised.value.code == "not_json"
+
+
 def test_a_value_that_holds_itself_is_refused() -> None:
     loop: list[Any] = []
     loop.extend([loop] * 1000)
@@ -143,3 +171,18 @@ def test_a_field_name_is_quoted_in_messages() -> None:
     with pytest.raises(InvalidValue, match='Field "f" has the type string'):
         field_of('type = "string"').encode(1)
     assert "no field 'x'" in str(UnknownField("c", "x", ["f"]))
+
+
+def test_an_error_of_a_newer_version_is_shown_whatever_its_code_holds() -> None:
+    for code in ("newer_rule", "{limit}", "{", "a}"):
+        told = str(InvalidValue("dose", code, limit="3"))
+        assert told == f'Field "dose" refused the value ({code}).'
+
+
+def test_the_most_telling_sentence_whose_blanks_are_filled_is_used() -> None:
+    assert "at most 3 characters, but the text has 4" in str(
+        InvalidValue("dose", "too_long", limit="3", length="4")
+    )
+    assert "text that is too long" in str(InvalidValue("dose", "too_long", limit="3"))
+    assert "Give at most 5" in str(InvalidValue("dose", "out_of_range", max="5"))
+    assert "out of its range" in str(InvalidValue("dose", "out_of_range"))

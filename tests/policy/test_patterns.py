@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdtsync.policy.limits import MAX_PATTERN_STEPS
 from crdtsync.policy.patterns import BadPattern, safe_pattern
 
 
@@ -119,3 +121,79 @@ def test_what_is_taken_never_takes_long(pattern: str, unit: str) -> None:
     started = time.perf_counter()
     compiled.fullmatch(text)
     assert time.perf_counter() - started < 0.5
+
+
+@given(st.text("ab-\\[](){}|?*+.^$,0129&~ dwsDWStnr:/!#P<=é\u2028", max_size=12))
+def test_whatever_is_taken_is_a_pattern_of_python_too(pattern: str) -> None:
+    # Warnings are errors here: what Python may read otherwise one day is refused too.
+    with contextlib.suppress(BadPattern):
+        assert safe_pattern(pattern, 20).flags & re.ASCII
+
+
+@pytest.mark.parametrize(
+    ("pattern", "max_length"),
+    [
+        # Each repetition has to run to the end of its characters, which the next one ends.
+        (r"[^ab]*a" * 9, 200),
+        (r"[^a-zc]*d" * 9, 200),
+        (r"[^\x]*\x".replace("\\x", "/") * 9, 200),
+        (r"\D*\d" * 9, 200),
+        (r"\S* " * 9, 200),
+        (r"\W*a" * 9, 200),
+        (".*\n" * 9, 200),
+        ("[^\U0010ffff]*\U0010ffff" * 5, 200),
+        ("[^a\U0010ffff]*a" * 9, 200),
+        ("a*b?c", 200),
+        ("(ab*)(cd*)(ef*)", 500),
+        ("a{2}a{2}a{2}a{2}", 500),
+        ("(?:a|b)c*" * 3, 500),
+    ],
+)
+def test_parts_that_cannot_be_confused_cost_nothing(pattern: str, max_length: int) -> None:
+    assert safe_pattern(pattern, max_length)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"[^ab]*c" * 5,
+        r"[^a-zc]*é" * 5,
+        r"\D*a" * 5,
+        r"\w*_" * 5,
+        r"\s*\n" * 5,
+        ".*\r" * 5,
+        "(ab?|c*)*",
+        "(?:ab){2,}" * 9,
+        "a{0,9}" * 9,
+        "(a)?" * 20 + "b",
+        "(b?a*)" * 5,
+    ],
+)
+def test_parts_that_can_be_confused_are_too_dear(pattern: str) -> None:
+    with pytest.raises(BadPattern):
+        safe_pattern(pattern, 400)
+
+
+def test_the_bound_of_steps_is_exact() -> None:
+    assert 512 * (2_039 + len("a{0,511}a")) == MAX_PATTERN_STEPS
+    assert safe_pattern("a{0,511}a", 2_039)
+    with pytest.raises(BadPattern, match="too many ways"):
+        safe_pattern("a{0,511}a", 2_040)
+    # A text of n characters is split at one of n + 1 places; each costs at most n + 5 steps.
+    fits = next(n for n in range(1_000, 1_100) if (n + 1) * (n + 5) > MAX_PATTERN_STEPS) - 1
+    assert safe_pattern("a*a\\d", fits)
+    with pytest.raises(BadPattern, match=f"text of {fits + 1} characters in too many ways"):
+        safe_pattern("a*a\\d", fits + 1)
+
+
+def test_without_a_max_length_a_text_is_taken_to_be_five_hundred_characters_long() -> None:
+    with pytest.raises(BadPattern, match="text of 500 characters"):
+        safe_pattern(".*.*.*", None)
+    assert safe_pattern("a{0,1000}", None)
+    assert safe_pattern("x" * 200, None)
+
+
+def test_groups_nest_up_to_their_bound() -> None:
+    assert safe_pattern("(" * 8 + "a" + ")" * 8, 20)
+    with pytest.raises(BadPattern, match="too many groups"):
+        safe_pattern("(" * 9 + "a" + ")" * 9, 20)

@@ -33,6 +33,42 @@ def test_register_kinds_change_into_each_other(after: str) -> None:
     assert "conflicts that are open stay open" in change.what
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("server-latest", "user-latest"), ("user-latest", "manual")]
+)
+def test_open_conflicts_are_spoken_of_only_where_there_can_be_some(before: str, after: str) -> None:
+    change = change_of(
+        f'f = {{ type = "string", merge = "{before}" }}',
+        f'f = {{ type = "string", merge = "{after}" }}',
+    )
+    assert change.what == f"{before} became {after}."
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ("max_length = 3", "", "3 became no limit"),
+        ("required = true", "", "true became false"),
+        ("pattern = '[a-z]'", "pattern = '[0-9]'", "[a-z] became [0-9]"),
+        ('choices = ["a"]', 'choices = ["a", "b"]', "(a) became (a, b)"),
+    ],
+)
+def test_a_limit_is_shown_as_it_was_and_as_it_is(before: str, after: str, what: str) -> None:
+    change = change_of(
+        f'f = {{ type = "string", {before} }}'.replace(", }", " }"),
+        f'f = {{ type = "string", {after} }}'.replace(",  }", " }"),
+    )
+    assert change.what.startswith(f"{what}; stored values stay")
+
+
+def test_a_write_that_is_open_to_everyone_again_is_told_so() -> None:
+    field = 'f = { type = "string" }'
+    change = change_of('f = { type = "string", write = ["nurse", "clinician"] }', field)
+    assert (change.where, change.what) == ("c.fields.f.write", "Writing is now open to every role.")
+    back = change_of(field, 'f = { type = "string", write = ["nurse", "clinician"] }')
+    assert back.what == "Writing is now open to clinician, nurse."
+
+
 def test_a_change_across_shapes_is_refused_with_the_way_to_migrate() -> None:
     change = change_of('f = { type = "integer" }', 'f = { type = "integer", merge = "counter" }')
     assert change.kind == "refused"

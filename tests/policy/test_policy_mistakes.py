@@ -67,6 +67,28 @@ MISTAKES = [
         "c.label.en", "printable line", "line breaks",
     ),
     (
+        HEAD + "[c]\nlabel = { " + ", ".join(f'l{a}{b} = "C"' for a in "abcdef" for b in "abcdef")
+        + " }\n[c.fields]\n" + STRING,
+        "c.label", "more than 32 languages", "Leave some out",
+    ),
+    (
+        HEAD + f'[c]\nlabel = {{ en = "{"x" * 101}" }}\n[c.fields]\n' + STRING,
+        "c.label.en", "at most 100 characters", "Shorten",
+    ),
+    (HEAD + '[c]\nlabel = { en = " " }\n[c.fields]\n' + STRING, "c.label.en", "a text", "quotes"),
+    (
+        HEAD + "[c]\nwrite = [" + '"nurse",' * 65 + "]\n[c.fields]\n" + STRING,
+        "c.write", "more than 64 roles", "fewer roles",
+    ),
+    (
+        HEAD + f'[c]\nwrite = ["{"x" * 65}"]\n[c.fields]\n' + STRING,
+        "c.write", "not a role", "1 to 64",
+    ),
+    (
+        HEAD + '[c]\ndelete = ["a\\nb"]\n[c.fields]\n' + STRING,
+        "c.delete", "not a role", "printable",
+    ),
+    (
         HEAD + '[c]\non_delete_conflict = "drop"\n[c.fields]\n' + STRING,
         "c.on_delete_conflict", "neither", '"keep" or "delete"',
     ),
@@ -254,3 +276,68 @@ def test_a_line_is_found_for_fields_that_are_tables_of_their_own() -> None:
 def test_a_choice_that_looks_like_a_dotted_key_is_a_choice() -> None:
     oid = "1.2.410.200010.1.2.3.4.5.6.7.8.9"
     assert field_of(f'type = "string", choices = ["{oid}"]').encode(oid) == f'"{oid}"'
+
+
+def choosing_from(count: int) -> str:
+    words = ", ".join(f'"{n}"' for n in range(count))
+    return in_field(f'type = "string", choices = [{words}]')
+
+
+AT_THE_BOUND = {
+    "a name of 64 characters": HEAD + f"[{'n' * 64}.fields]\n" + STRING,
+    "100 collections": HEAD + "".join(f"[c{n}.fields]\n{STRING}" for n in range(100)),
+    "200 fields": COLLECTION + "".join(f'f{n} = {{ type = "string" }}\n' for n in range(200)),
+    "a label of 100 characters": HEAD + f'[c]\nlabel.en = "{"x" * 100}"\n[c.fields]\n' + STRING,
+    "32 languages": HEAD
+    + "[c.label]\n"
+    + "".join(f'l{a}{b} = "C"\n' for a in "abcd" for b in "abcdefgh")
+    + f"[c.fields]\n{STRING}",
+    "64 roles of 64 characters": HEAD
+    + "[c]\nwrite = ["
+    + ", ".join(f'"{n:064}"' for n in range(64))
+    + f"]\n[c.fields]\n{STRING}",
+    "the largest version": f"version = {2**53 - 1}\n[c.fields]\n{STRING}",
+    "200 choices": choosing_from(200),
+    "the longest text": in_field('type = "string", max_length = 65536'),
+    "the shortest text": in_field('type = "string", max_length = 1'),
+    "min that is max": in_field('type = "integer", min = 3, max = 3'),
+    "choices within other limits": in_field('type = "string", choices = ["ab"], max_length = 2'),
+    "choices between bounds": in_field('type = "integer", choices = [1, 2], min = 1, max = 2'),
+    "a type of five levels": in_field(f'type = "{"list<" * 4}string{">" * 4}"'),
+    "shares of nothing and of everything": HEAD
+    + "[targets]\nfailure_rate = 0\nrecovery_success_rate = 1\n[c.fields]\n"
+    + STRING,
+    "exactly as many bytes as may be": (COLLECTION + STRING + "#").ljust(256 * 1024, "x"),
+    "a key of 50 parts": COLLECTION + STRING + "# " + "a." * 49 + "a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_THE_BOUND)
+def test_what_is_just_within_a_bound_is_no_mistake(name: str) -> None:
+    assert Policy.parse(AT_THE_BOUND[name]).collections
+
+
+JUST_BEYOND = {
+    "choices": (choosing_from(201), 1),
+    "share": (HEAD + "[targets]\nfailure_rate = -0.1\n[c.fields]\n" + STRING, 1),
+    "version": (f"version = {2**53}\n[c.fields]\n{STRING}", 1),
+    "bytes": ((COLLECTION + STRING + "#").ljust(256 * 1024 + 1, "x"), 1),
+    "Korean bytes": (COLLECTION + STRING + "#" + "한" * (90 * 1024), 1),
+    "max_length": (in_field('type = "string", max_length = 65537'), 1),
+    "choices beyond a bound": (in_field('type = "integer", choices = [1, 3], max = 2'), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JUST_BEYOND)
+def test_what_is_just_beyond_a_bound_is_a_mistake(name: str) -> None:
+    text, count = JUST_BEYOND[name]
+    assert len(problems_of(text)) == count
+
+
+def test_a_pattern_is_judged_by_a_max_length_that_is_right_and_only_then() -> None:
+    patterned = "pattern = '[a-z]*[a-y]*b'"
+    assert field_of(f'type = "string", max_length = 50, {patterned}').pattern
+    (alone,) = problems_of(in_field(f'type = "string", {patterned}'))
+    assert (alone.where, "max_length" in alone.cure) == ("c.fields.f.pattern", True)
+    (length,) = problems_of(in_field(f'type = "string", max_length = 0, {patterned}'))
+    assert length.where == "c.fields.f.max_length"

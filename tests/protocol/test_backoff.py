@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,26 @@ def test_jitter_is_full() -> None:
     delays = {retry_delay_ms(8, n / 100) for n in range(100)}
     assert len(delays) == 100
     assert max(delays) - min(delays) > CAP_MS * 0.9
+
+
+@pytest.mark.parametrize(
+    ("failures", "draw", "asked_ms", "delay_ms"),
+    [
+        (0, 0.5, 0, 250),
+        (1, 0.5, 0, 250),
+        (2, 0.5, 0, 500),
+        (1, 0.0999, 0, 50),
+        (1, 0.102, 0, 51),
+        (7, 0.5, 0, 16_000),
+        (8, 0.5, 0, 30_000),
+        (1, 0.5, 2_000, 2_250),
+        (1, 0.5, -2_000, 250),
+        (1, 0.5, RETRY_AFTER_CAP_MS, RETRY_AFTER_CAP_MS + 250),
+        (1, 0.5, RETRY_AFTER_CAP_MS + 1, RETRY_AFTER_CAP_MS + 250),
+        (10**9, 0.5, 0, 30_000),
+    ],
+)
+def test_the_delay_is_what_was_asked_for_and_a_share_of_the_bound(
+    failures: int, draw: float, asked_ms: int, delay_ms: int
+) -> None:
+    assert retry_delay_ms(failures, draw, asked_ms) == delay_ms

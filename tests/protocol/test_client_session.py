@@ -112,6 +112,14 @@ def session_in(phase: Phase, *, ask: tuple[str, ...] = ()) -> ClientSession:
     return session
 
 
+def at_the_head() -> ClientSession:
+    """A live session to which the server owes nothing."""
+    session = session_in(Phase.LIVE)
+    session.received(Changes(tuple(Stub(seq, b"") for seq in range(1, HERE.seq + 1))), NOW)
+    drain(session)
+    return session
+
+
 def pushed(count: int) -> list[PushedOp]:
     return [PushedOp(foreign_op("p", {"r/name": '"x"'}), None, NOW, 1) for _ in range(count)]
 
@@ -389,7 +397,7 @@ class TestTime:
         assert second == 60
 
     def test_an_answer_keeps_it_alive(self) -> None:
-        session = session_in(Phase.LIVE)
+        session = at_the_head()
         for minute in range(1, 20):
             session.received(Pong(0, 0), NOW + minute * 50 * SECOND)
             session.tick(NOW + minute * 50 * SECOND)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crdtsync.database import connect_durable
+from crdtsync.documents.ops import EntryId
 from crdtsync.documents.state import RecordState
 from crdtsync.protocol import close_codes
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging
@@ -199,7 +199,7 @@ async def test_a_reader_that_the_log_was_cut_under_is_told_to_connect_anew(
             return reading.read_log(connection, sql, space, after)
 
         def trim_log_here(space: str) -> None:
-            beside = connect_durable(str(tmp_path / "crdtsync.db"))
+            beside = sqlite3.connect(tmp_path / "crdtsync.db", isolation_level=None)
             trim_log(beside, store.sql, space, 5)
             beside.close()
 
@@ -227,13 +227,17 @@ async def test_receipts_outlive_the_detail_of_the_log(tmp_path: Path) -> None:
 
 async def test_history_says_where_retention_has_cut_it(tmp_path: Path) -> None:
     async with serving(tmp_path) as server, device(server) as kim:
-        for n in range(4):
-            await kim.accept(write({"r/name": f'"{n}"'}))
+        seen: list[EntryId] = []
+        for n in range(1, 5):
+            op = write({"r/name": f'"{n}"'}, supersedes={"r/name": seen})
+            seen = [EntryId(op.op_id, 0)]
+            await kim.accept(op)
         store = server.service.store
         await store.write(lambda connection: trim_log(connection, store.sql, "ward-3", 3))
         await kim.send(HistoryRequest(1, "patient", "p1"))
         history = await kim.receive_a(History)
-        assert [entry.seq for entry in history.entries] == [4, 3]
+        # The value of the second entry was replaced by the third, which is still whole.
+        assert [entry.seq for entry in history.entries] == [4, 3, 2]
         assert (history.complete, history.more) == (False, False)
 
 

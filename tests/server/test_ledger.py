@@ -154,7 +154,7 @@ def test_a_log_is_a_chain_of_digests_without_gaps(connection: sqlite3.Connection
     rows = connection.execute("SELECT position, entry FROM log ORDER BY position").fetchall()
     for n, ((place, data), op) in enumerate(zip(rows, ops, strict=True), start=1):
         entry = ENTRY_DECODER.decode(data)
-        digest = chain(digest, uuid_bytes(op.op_id))
+        digest = chain(digest, uuid_bytes(op.op_id), entry.received_us)
         assert (seq_of(place), entry.seq, entry.op_id) == (n, n, op.op_id)
         assert entry.digest == digest
         assert len(digest) == 16

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crdtsync import Conflict
-from tests.sync.proxy import Proxy
+from crdtsync_server.acceptance.proxy import Proxy
 from tests.sync.ward import (
     ServerLog,
     assert_alike,

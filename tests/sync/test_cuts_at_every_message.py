@@ -7,9 +7,16 @@ from typing import Literal
 
 import pytest
 
-from tests.sync.processes import ServerProcess
-from tests.sync.proxy import Proxy, Sender
-from tests.sync.ward import assert_alike, assert_once, device, in_step, op_id, server
+from crdtsync_server.acceptance.proxy import Proxy, Sender
+from tests.sync.ward import (
+    assert_alike,
+    assert_once,
+    device,
+    in_step,
+    op_id,
+    server,
+    server_process,
+)
 
 WRITES = 30
 POINTS: list[tuple[Sender, str]] = [
@@ -91,7 +98,7 @@ async def test_a_server_killed_at_any_message_of_a_push_loses_and_doubles_nothin
 ) -> None:
     written = [op_id() for _ in range(WRITES)]
     async with (
-        ServerProcess(tmp_path) as first,
+        server_process(tmp_path) as first,
         Proxy(first.port) as proxy,
         device(tmp_path, "tablet") as tablet,
     ):
@@ -101,7 +108,7 @@ async def test_a_server_killed_at_any_message_of_a_push_loses_and_doubles_nothin
             await patients.increment(f"p{n % 7}", "visits", 1, op_id=one)
         tablet.connect(proxy.url)
         await fault.happened.wait()
-        async with ServerProcess(tmp_path) as second, device(tmp_path, "phone") as phone:
+        async with server_process(tmp_path) as second, device(tmp_path, "phone") as phone:
             proxy.upstream_port = second.port
             phone.connect(second.url)
             await in_step(tablet, phone)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crdtsync import NoSuchOperation
-from tests.sync.proxy import Proxy, Sender
+from crdtsync_server.acceptance.proxy import Proxy, Sender
 from tests.sync.ward import (
     assert_alike,
     assert_once,

@@ -10,9 +10,10 @@ from typing import Literal
 
 import pytest
 
-from tests.sync.processes import Process, ServerProcess
-from tests.sync.proxy import Proxy, Sender
+from crdtsync_server.acceptance.processes import Process
+from crdtsync_server.acceptance.proxy import Proxy, Sender
 from tests.sync.ward import (
+    ROOT,
     ServerLog,
     assert_alike,
     assert_once,
@@ -20,13 +21,14 @@ from tests.sync.ward import (
     in_step,
     op_id,
     server,
+    server_process,
 )
 
 
 def writing_device(folder: Path, url: str) -> Process:
     """The device of ``writing_device.py``, in a process of its own."""
     command = [sys.executable, "-m", "tests.sync.writing_device"]
-    return Process(*command, str(folder / "writer.db"), url, str(folder / "journal"))
+    return Process(*command, str(folder / "writer.db"), url, str(folder / "journal"), cwd=ROOT)
 
 
 def journal(folder: Path) -> tuple[list[str], set[str]]:
@@ -96,7 +98,7 @@ async def test_a_server_killed_again_and_again_while_it_takes_ops_loses_and_doub
         for replica in (tablet, phone):
             replica.connect(proxy.url)
         for _ in range(4):
-            async with ServerProcess(tmp_path) as ward:
+            async with server_process(tmp_path) as ward:
                 proxy.upstream_port = ward.port
                 for _ in range(draw.randrange(20, 60)):
                     for replica in (tablet, phone):
@@ -113,7 +115,7 @@ async def test_a_server_killed_again_and_again_while_it_takes_ops_loses_and_doub
                     )
                 )
                 await ward.kill()
-        async with ServerProcess(tmp_path) as ward:
+        async with server_process(tmp_path) as ward:
             proxy.upstream_port = ward.port
             await in_step(tablet, phone)
             assert_alike(tablet, phone)
@@ -133,7 +135,7 @@ async def test_a_server_that_is_terminated_while_a_device_pushes_answers_and_say
                 await patients.update_many({f"q{n}": {"name": "x"}})
             await patients.increment(f"p{n % 40}", "visits", op_id=one)
         extra = [item.op_id for item in tablet.outbox if item.op_id not in set(written)]
-        async with ServerProcess(tmp_path) as first:
+        async with server_process(tmp_path) as first:
             proxy.upstream_port = first.port
 
             async def terminate() -> None:
@@ -148,7 +150,7 @@ async def test_a_server_that_is_terminated_while_a_device_pushes_answers_and_say
         log = ServerLog(tmp_path)
         log.assert_sound()
         assert 0 < log.seq < len(written), "the server was not stopped in the middle"
-        async with ServerProcess(tmp_path) as second:
+        async with server_process(tmp_path) as second:
             proxy.upstream_port = second.port
             async with device(tmp_path, "phone") as phone:
                 phone.connect(second.url)

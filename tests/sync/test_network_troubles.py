@@ -9,7 +9,7 @@ import pytest
 
 from crdtsync import SyncState, SyncTimeout
 from crdtsync.protocol.messages import Limits
-from tests.sync.proxy import Proxy
+from crdtsync_server.acceptance.proxy import Proxy
 from tests.sync.ward import (
     assert_alike,
     assert_once,

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from crdtsync.protocol.messages import Limits
-from tests.sync.proxy import Proxy
+from crdtsync_server.acceptance.processes import WAIT_S
+from crdtsync_server.acceptance.proxy import Proxy
 from tests.sync.ward import (
-    WAIT_S,
     assert_alike,
     assert_once,
     copy_file,

@@ -13,7 +13,8 @@ from benchmarks.ward_day import ward_day
 from benchmarks.ward_model import FUTURE_BOUND_US, LoggedWrite, Model, Write
 from benchmarks.ward_report import Report
 from crdtsync.documents import clock
-from tests.sync.processes import ROOT, Process
+from crdtsync_server.acceptance.processes import Process
+from tests.sync.ward import ROOT
 
 SYNTHEA = Path(os.environ.get("CRDTSYNC_SYNTHEA", ROOT.parent / "shared" / "data" / "synthea"))
 
@@ -49,7 +50,7 @@ async def test_a_day_with_all_patients_loses_nothing_and_settles_as_the_policy_s
 @needs_synthea
 async def test_the_script_says_what_happened_and_ends_well() -> None:
     command = [sys.executable, "-m", "benchmarks.ward_day", "--patients", "80", "--seed", "7"]
-    async with Process(*command, "--data", str(SYNTHEA)) as script:
+    async with Process(*command, "--data", str(SYNTHEA), cwd=ROOT) as script:
         said = ""
         while line := await script.line():
             said += line
@@ -61,7 +62,7 @@ async def test_the_script_says_what_happened_and_ends_well() -> None:
 
 async def test_without_the_data_the_script_says_what_to_pass(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.ward_day", "--data", str(tmp_path)]
-    async with Process(*command) as script:
+    async with Process(*command, cwd=ROOT) as script:
         said = await script.line()
         while line := await script.line():
             said += line

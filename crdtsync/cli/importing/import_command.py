@@ -142,7 +142,11 @@ def import_(
                     raise
                 return report, plan, open_replica.status.waiting
 
-    report, plan, waiting = run(work())
+    try:
+        report, plan, waiting = run(work())
+    except UnicodeError as error:
+        # UTF-16 without its mark, say: no byte of it can be told from another.
+        raise Failure(say("not_in_encoding", lang, encoding=encoding, reason=str(error))) from None
     if as_json:
         print_json(_document(file, collection, report, plan, waiting))
     _tell(report, plan, lang, quiet=as_json)

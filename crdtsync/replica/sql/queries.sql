@@ -42,6 +42,8 @@ SELECT collection, id FROM records WHERE stale = 1;
 -- name: keep_lost
 INSERT INTO lost (collection, id, at_us, state, view)
 SELECT collection, id, ?, state, view FROM records WHERE collection = ? AND id = ?;
+-- name: forget_lost
+DELETE FROM lost WHERE at_us < ?;
 -- name: forget_stale
 UPDATE records SET state = NULL, stale = 0 WHERE stale = 1;
 
@@ -74,7 +76,9 @@ FROM outbox GROUP BY state, user;
 SELECT o.op_id, o.op, o.created_us, o.attempts, (
     SELECT p.op_id FROM outbox p
     WHERE p.collection = o.collection AND p.record = o.record AND p.user = o.user
-        AND p.position < o.position AND p.state <> 'acknowledged'
+        AND p.position < o.position
+        -- A receipt in doubt (the server may have been restored) counts for nothing.
+        AND (p.state <> 'acknowledged' OR p.seq IS NULL)
     ORDER BY p.position DESC LIMIT 1
 ) AS after
 FROM outbox o
@@ -171,6 +175,9 @@ SELECT op_id, op, created_us FROM accepted WHERE seq > ? ORDER BY seq DESC;
 DELETE FROM accepted WHERE op_id = ?;
 -- name: forget_accepted
 DELETE FROM accepted WHERE accepted_us < ?;
+-- name: forget_accepted_beyond
+DELETE FROM accepted
+WHERE seq <= (SELECT seq FROM accepted ORDER BY seq DESC LIMIT 1 OFFSET ?);
 
 -- name: see
 INSERT OR REPLACE INTO seen (seq, collection, record, entry) VALUES (?, ?, ?, ?);
@@ -178,6 +185,8 @@ INSERT OR REPLACE INTO seen (seq, collection, record, entry) VALUES (?, ?, ?, ?)
 SELECT entry FROM seen WHERE collection = ? AND record = ? ORDER BY seq DESC LIMIT ?;
 -- name: forget_seen
 DELETE FROM seen WHERE seq <= ?;
+-- name: seen_sizes
+SELECT seq, length(entry) FROM seen ORDER BY seq DESC;
 -- name: forget_all_seen
 DELETE FROM seen WHERE seq > ?;
 

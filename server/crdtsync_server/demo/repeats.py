@@ -33,13 +33,14 @@ from crdtsync.protocol.messages import (
     Refused,
     SnapshotPage,
     SnapshotRequest,
+    SnapshotRow,
     Welcome,
 )
 from crdtsync.replica.replica import Replica
 from crdtsync.replica.transport import Transport, dial
 from crdtsync.version import __version__
 
-M = TypeVar("M", Answers, History, SnapshotPage, Welcome)
+M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def _canonical(value: object) -> str:
 class BareClient:
     """One connection under a replica_id of its own."""
 
-    def __init__(self, url: str, space: str, user: str, policy: Policy) -> None:
+    def __init__(self, url: str, space: str, user: str, policy: Policy | None) -> None:
+        """Without a policy the server hands out its own (``welcome.policy``)."""
         self._url = url
         self._hello = Hello(
             protocol=PROTOCOL_VERSION,
@@ -87,8 +89,8 @@ class BareClient:
             run=str(uuid.uuid4()),
             previous_runs=(),
             software=f"crdtsync-demo/{__version__}",
-            policy_version=policy.version,
-            policy_hash=policy.hash,
+            policy_version=policy.version if policy else 0,
+            policy_hash=policy.hash if policy else "",
             cursor=Landmark(0, b""),
             landmarks=(),
             client_us=0,
@@ -96,16 +98,21 @@ class BareClient:
         )
         self._transport: Transport | None = None
         self._request = 0
+        self.welcome: Welcome | None = None
+        self.snapshots: list[SnapshotRow] = []
+        """Every record of the space, as of the beginning of the connection."""
 
     async def __aenter__(self) -> Self:
         self._transport = await dial(self._url)
         await self._send(self._hello)
-        welcome = await self._next(Welcome)
+        welcome = self.welcome = await self._next(Welcome)
         paging = welcome.paging
         while paging is not None:
             self._request += 1
             await self._send(SnapshotRequest(self._request, paging))
-            paging = (await self._next(SnapshotPage)).paging
+            page = await self._next(SnapshotPage)
+            self.snapshots.extend(page.rows)
+            paging = page.paging
         return self
 
     async def __aexit__(
@@ -130,16 +137,21 @@ class BareClient:
 
     async def log_rows(self, collection: str, record_id: str) -> Counter[str]:
         """How many rows of the server's log each op_id of a record has."""
-        rows: Counter[str] = Counter()
+        entries = await self.log_entries(collection, record_id)
+        return Counter(entry.op_id for entry in entries)
+
+    async def log_entries(self, collection: str, record_id: str) -> list[LogEntry]:
+        """A record's entries in the server's log, newest first."""
+        found: list[LogEntry] = []
         before_seq = 0
         while True:
             self._request += 1
             await self._send(HistoryRequest(self._request, collection, record_id, before_seq))
             page = await self._next(History)
             entries = [entry for entry in page.entries if isinstance(entry, LogEntry)]
-            rows.update(entry.op_id for entry in entries)
+            found.extend(entries)
             if not page.more or not entries:
-                return rows
+                return found
             before_seq = entries[-1].seq
 
     async def _send(self, message: Message) -> None:

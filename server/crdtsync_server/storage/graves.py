@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from crdtsync.documents.ops import EntryId
-from crdtsync_server.storage.keys import SEQ_BITS, in_chunks
+from crdtsync_server.storage.keys import SEQ_BITS, in_chunks, uuid_text
 
 Place = tuple[int, str, str]
 """(space id, collection, record): a grave holds for entries of its own record only."""
@@ -39,7 +39,7 @@ class Graves:
         known = self._known.get(key)
         if known is None:
             return _NONE
-        op_id = _uuid_text(key)
+        op_id = uuid_text(key)
         return frozenset(
             (root, EntryId(op_id, n)) for root, n in known.get((space_id, collection, record), ())
         )
@@ -62,8 +62,3 @@ class Graves:
 
     def _add(self, key: bytes, place: Place, root: str, n: int) -> None:
         self._known.setdefault(key, {}).setdefault(place, set()).add((root, n))
-
-
-def _uuid_text(key: bytes) -> str:
-    text = key.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -12,6 +12,7 @@ from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.folding import fold_counters
 from crdtsync.documents.ops import (
     DELETION_ROOT,
+    MAX_DELETE_BASE,
     SAFE_INTEGER,
     DeleteMark,
     EntryId,
@@ -44,6 +45,7 @@ from crdtsync_server.storage.receipts import (
     find_accepted,
     read_receipts,
 )
+from crdtsync_server.storage.retention import REGISTER
 from crdtsync_server.work import (
     AdmitWork,
     LookUpWork,
@@ -70,6 +72,10 @@ ACKNOWLEDGED_KEPT = 32
 
 POISON_RETRY_MS = 60_000
 """An op whose decision met a fault of the server: it needs a mended server, not a person."""
+
+DELETE_WALK = MAX_DELETE_BASE + 1_000
+"""Log entries of a record that a delete is judged by. All that it may name, and as many
+deletes as devices may make at once; every group waits while it walks."""
 
 _OUTBOX_ENCODER = msgspec.msgpack.Encoder()
 
@@ -105,6 +111,7 @@ class Group:
         self._touched: dict[RecordKey, CachedRecord] = {}
         self._grown: set[str] = set()
         self._entries: dict[str, list[bytes]] = {}
+        self._log_starts: dict[int, int] = {}
 
     def perform_all(self, works: Sequence[Work]) -> list[Result]:
         """Decide in order. Raises only for faults that spoil the whole group."""
@@ -231,7 +238,7 @@ class Group:
         missing = self._check_unseen(head.space_id, op, decision) if decision.unseen else []
         grown_bytes = _check_size(cached, op, decision)
         seq = head.seq + 1
-        digest = chain(head.digest, key)
+        digest = chain(head.digest, key, received_us)
         entry = log_entry(
             op,
             decision,
@@ -280,6 +287,8 @@ class Group:
             note_conflicts(self._connection, self._sql, head.space_id, entry, decision.conflicts)
         self._graves.close(key)
         self._graves.dig(missing, place, entry.collection, entry.record)
+        if decision.removed:
+            self._keep_what_leaves(head, decision, cached)
         head.seq, head.digest, head.received_us = entry.seq, entry.digest, entry.received_us
         cached.state.apply_entry(entry)
         fold_counters(cached.state)
@@ -287,6 +296,25 @@ class Group:
         self._accepted[key] = accepted
         self._log[place] = entry
         self._receipt_rows.append((key, place))
+
+    def _keep_what_leaves(self, head: SpaceHead, decision: Decision, cached: CachedRecord) -> None:
+        """A value whose own log row was trimmed is history from now on (invariant 7)."""
+        log_start = self._log_starts.get(head.space_id)
+        if log_start is None:
+            # Read once a group: trimming happens between groups.
+            row = self._connection.execute(self._sql["log_start"], (head.space_id,)).fetchone()
+            log_start = self._log_starts[head.space_id] = int(row[0])
+        if log_start == 1:
+            return
+        for gone in decision.removed:
+            if not gone.root.startswith(REGISTER):
+                continue
+            entry = cached.state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
+            if entry is not None and entry.seq < log_start:
+                place = position(head.space_id, entry.seq)
+                key = uuid_bytes(entry.op_id)
+                kept = (cached.row_id, gone.root, key, place, entry.value, None, None)
+                self._connection.execute(self._sql["keep_value"], kept)
 
     def _is_accepted(self, op_id: str) -> bool:
         key = self._keys.get(op_id)
@@ -319,10 +347,15 @@ class Group:
     ) -> Iterator[tuple[int, str, bool]]:
         """The record's log entries above ``since_seq``, newest first, for a delete's base."""
         seq = state.seq
-        while seq > since_seq:
+        for _ in range(DELETE_WALK):
+            if seq <= since_seq:
+                return
             entry = self._log_entry(space_id, seq)
             yield seq, entry.op_id, _is_delete(entry)
             seq = entry.prev_seq
+        if seq > since_seq:
+            # Further back than any base reaches: an edit that nobody names, so the record stays.
+            yield seq, "", False
 
     def _log_entry(self, space_id: int, seq: int) -> LogEntry:
         place = position(space_id, seq)

@@ -26,9 +26,21 @@ def uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
-def chain(previous: bytes, op_key: bytes) -> bytes:
-    """The digest of a log entry: blake2b-128 over the digest before it and the op_id's bytes."""
-    return hashlib.blake2b(previous + op_key, digest_size=16).digest()
+def uuid_text(key: bytes) -> str:
+    """The canonical spelling of a UUID's 16 bytes."""
+    text = key.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def chain(previous: bytes, op_key: bytes, received_us: int) -> bytes:
+    """The digest of a log entry: blake2b-128 over the digest before it, the op_id's 16 bytes
+    and the receive time (8 bytes, big-endian).
+
+    The receive time is in it because a restored server may get the same ops in the
+    same order and decide them otherwise, at another time: that is another log.
+    """
+    content = previous + op_key + received_us.to_bytes(8, "big")
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def in_chunks(keys: Sequence[bytes]) -> Iterator[tuple[str, Sequence[bytes]]]:

@@ -30,11 +30,33 @@ SELECT entry FROM log WHERE position = ?;
 -- name: log_page
 SELECT entry FROM log WHERE position > ? AND position <= ? ORDER BY position;
 
--- name: replace_log_entry
-UPDATE log SET entry = ? WHERE position = ?;
-
 -- name: log_rows
-SELECT position, entry FROM log WHERE position BETWEEN ? AND ? ORDER BY position;
+SELECT position, content_digest, entry, request_id, replica, attempts, created_us FROM log
+WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?;
+
+-- name: delete_log_rows
+DELETE FROM log WHERE position BETWEEN ? AND ?;
+
+-- name: log_start
+SELECT log_start FROM spaces WHERE id = ?;
+
+-- name: spaces_to_trim
+SELECT id, seq, log_start FROM spaces
+WHERE id >= ? AND log_start <= seq - ? ORDER BY id LIMIT ?;
+
+-- name: keep_value
+INSERT OR REPLACE INTO kept_values (record, root, op_id, position, value, why, left_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: drop_kept_value
+DELETE FROM kept_values WHERE record = ? AND root = ? AND op_id = ?;
+
+-- name: kept_of_field
+SELECT op_id, position, value, why, left_seq FROM kept_values WHERE record = ? AND root = ?;
+
+-- name: kept_of_record
+SELECT root, op_id, position, value, why, left_seq FROM kept_values
+WHERE record = ? AND position < ? ORDER BY root, op_id;
 
 -- name: last_record_id
 SELECT coalesce(max(id), 0) FROM records;
@@ -126,4 +148,4 @@ SELECT version, hash, text FROM policies ORDER BY version DESC LIMIT 1;
 INSERT INTO policies (version, hash, text, first_used_us) VALUES (?, ?, ?, ?);
 
 -- name: record_position
-SELECT position FROM records WHERE space = ? AND collection = ? AND record = ?;
+SELECT position, id FROM records WHERE space = ? AND collection = ? AND record = ?;

@@ -10,9 +10,9 @@ from typing import cast
 import msgspec
 
 from crdtsync.database import StorageError
-from crdtsync.documents.state import LogEntry, StoredRecord
+from crdtsync.documents.state import LogEntry, Removal, StoredRecord
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging, SnapshotRow
-from crdtsync_server.storage.keys import position, seq_of
+from crdtsync_server.storage.keys import position, seq_of, uuid_text
 from crdtsync_server.storage.receipts import ENTRY_DECODER
 
 PAGE_ROWS = 500
@@ -171,8 +171,12 @@ def _count_remaining(
 def read_history(
     connection: sqlite3.Connection, sql: Mapping[str, str], space: str, asked: HistoryRequest
 ) -> History:
-    """The record's log entries, newest first, walked by ``prev_seq``."""
+    """The record's log entries, newest first, walked by ``prev_seq``.
+
+    Below the start of the log follow the entries of which something is kept.
+    """
     entries: list[LogEntry] = []
+    kept: list[LogEntry] = []
     with reading(connection):
         row = connection.execute(sql["find_space"], (space,)).fetchone()
         if row is None:
@@ -190,8 +194,46 @@ def read_history(
             seq = ENTRY_DECODER.decode(data).prev_seq
             if size_bytes >= HISTORY_PAGE_BYTES:
                 break
-    more = seq >= log_start and bool(entries)
-    return History(asked.request, tuple(entries), more or seq == 0, more)
+        more = seq >= log_start and bool(entries)
+        if not more and 0 < seq < log_start:
+            kept = _read_kept(connection, sql, space_id, asked, log_start)
+    room = HISTORY_PAGE_ENTRIES - len(entries)
+    more = more or len(kept) > room
+    is_all = seq == 0 and not 0 < asked.before_seq < log_start
+    return History(asked.request, (*entries, *kept[:room]), more or is_all, more)
+
+
+def _read_kept(
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    space_id: int,
+    asked: HistoryRequest,
+    log_start: int,
+) -> list[LogEntry]:
+    """What is left of the record's trimmed entries, newest first: values that history still
+    tells of, and what made the last losers lose."""
+    key = (space_id, asked.collection, asked.record)
+    row = connection.execute(sql["record_position"], key).fetchone()
+    found: dict[int, LogEntry] = {}
+
+    def entry_at(seq: int) -> LogEntry:
+        if seq not in found:
+            (data,) = connection.execute(sql["log_entry"], (position(space_id, seq),)).fetchone()
+            found[seq] = msgspec.structs.replace(ENTRY_DECODER.decode(data), writes={})
+        return found[seq]
+
+    bounds = (row[1], position(space_id, log_start))
+    for root, op_key, place, value, why, left_seq in connection.execute(
+        sql["kept_of_record"], bounds
+    ):
+        seq = seq_of(place)
+        entry_at(seq).writes[root] = (value,)
+        if left_seq is not None:
+            remover = entry_at(left_seq)
+            gone = Removal(root, uuid_text(op_key), 0, why)
+            found[left_seq] = msgspec.structs.replace(remover, removed=(*remover.removed, gone))
+    below = asked.before_seq or log_start
+    return [found[seq] for seq in sorted(found, reverse=True) if seq < below]
 
 
 def _newest_seq(

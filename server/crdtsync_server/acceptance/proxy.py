@@ -1,7 +1,7 @@
 """A TCP proxy between real replicas and a real server that knows where frames end.
 
-It can cut, stall, slow down and count, and it can do so at an exact message:
-"after the push has left, before its answers arrive" is one ``Fault``.
+It can cut, stall, slow down, hush one direction and count, and it can do so at an
+exact message: "after the push has left, before its answers arrive" is one ``Fault``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from random import Random
 from types import TracebackType
 from typing import Literal, Self
 
+from crdtsync_server.acceptance.frames import Splitter
+from crdtsync_server.acceptance.lanes import Lane, Weather
+
 Sender = Literal["replica", "server"]
+Arrives = Literal["whole", "half", "not"]
 Act = Callable[[], Awaitable[None]]
 
 CHUNK_BYTES = 65_536
-CONTROL = {8: "(close)", 9: "(ping)", 10: "(pong)"}
 
 
 @dataclass(eq=False)
@@ -30,12 +34,14 @@ class Fault:
     """The tag of the message: ``push``, ``answers``, ``changes``, ``hello``, …"""
     skip: int = 0
     """How many messages of this kind pass before."""
-    arrives: Literal["whole", "half", "not"] = "not"
+    arrives: Arrives = "not"
     """What of the message still reaches the other side."""
     act: Act | None = None
     """Done at once after that and before anything else passes, e.g. killing a process."""
     cut: bool = True
     """Whether every connection ends then."""
+    copies: int = 1
+    """How often a message that arrives whole arrives."""
     happened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -43,10 +49,24 @@ class Cut(Exception):
     """Ends one connection from inside of a pump."""
 
 
-class Proxy:
-    """``async with Proxy(port) as proxy: replica.connect(proxy.url)``."""
+@dataclass(eq=False)
+class _Connection:
+    """One connection: its task, and the directions that fell silent."""
 
-    def __init__(self, port: int = 0) -> None:
+    task: asyncio.Task[None]
+    hushed: set[Sender] = field(default_factory=set)
+
+
+class Proxy(Weather):
+    """``async with Proxy(port) as proxy: replica.connect(proxy.url)``.
+
+    The attributes of ``Weather`` say how the network is; both directions of every
+    connection have it.
+    """
+
+    def __init__(self, port: int = 0, *, host: str = "127.0.0.1", seed: int = 0) -> None:
+        super().__init__()
+        self.upstream_host = host
         self.upstream_port = port
         """The server's port; may be changed while the proxy runs (0: nobody listens)."""
         self.messages: Counter[tuple[Sender, str]] = Counter()
@@ -54,13 +74,14 @@ class Proxy:
         self.connections = 0
         self.refused = 0
         """Connections that were turned away while the network was off."""
-        self.delay_s = 0.0
-        self.bytes_per_s: float | None = None
+        self.stalls = 0
+        """How often everything stood still because of ``stall_rate``."""
         self.online = True
+        self._draw = Random(seed)
         self._faults: list[Fault] = []
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self._moved = asyncio.Event()
         self.port = 0
@@ -95,19 +116,20 @@ class Proxy:
         name: str,
         *,
         skip: int = 0,
-        arrives: Literal["whole", "half", "not"] = "not",
+        arrives: Arrives = "not",
         act: Act | None = None,
         cut: bool = True,
+        copies: int = 1,
     ) -> Fault:
         """Plan a fault; ``happened`` is set when it was done."""
-        planned = Fault(sender, name, skip, arrives, act, cut)
+        planned = Fault(sender, name, skip, arrives, act, cut, copies)
         self._faults.append(planned)
         return planned
 
     async def cut(self) -> None:
         """End every connection now."""
         mine = asyncio.current_task()
-        ending = [task for task in self._open if task is not mine]
+        ending = [one.task for one in self._open if one.task is not mine]
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
@@ -129,6 +151,13 @@ class Proxy:
         """Everything passes again."""
         self._flowing.set()
 
+    def hush(self, sender: Sender) -> int:
+        """Half-open: from now on nothing of ``sender`` arrives on the connections that
+        stand, its end included, and nobody is told. How many connections that are."""
+        for connection in self._open:
+            connection.hushed.add(sender)
+        return len(self._open)
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something that this proxy counts is so."""
         while not condition():
@@ -140,63 +169,83 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
+        connection = _Connection(task)
+        self._open.add(connection)
         try:
-            await self._serve(reader, writer)
+            await self._serve(connection, reader, writer)
         except asyncio.CancelledError:
             # Cut by a test; asyncio's stream server would report it as a fault.
             pass
         finally:
-            self._open.discard(task)
+            self._open.discard(connection)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self,
+        connection: _Connection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         if not self.online:
             self.refused += 1
             self._tell()
             return
         try:
-            above, below = await asyncio.open_connection("127.0.0.1", self.upstream_port)
+            above, below = await asyncio.open_connection(self.upstream_host, self.upstream_port)
         except OSError:
             return
         self.connections += 1
         self._tell()
-        pumps = [
-            asyncio.create_task(self._pump("replica", reader, below)),
-            asyncio.create_task(self._pump("server", above, writer)),
+        up, down = Lane(self, below, self._draw), Lane(self, writer, self._draw)
+        parts = [
+            asyncio.create_task(part)
+            for part in (
+                self._pump(connection, "replica", reader, up),
+                self._pump(connection, "server", above, down),
+                _deliver(up),
+                _deliver(down),
+            )
         ]
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+            self.stalls += up.stalls + down.stalls
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
             below.close()
 
     async def _pump(
-        self, sender: Sender, source: asyncio.StreamReader, target: asyncio.StreamWriter
+        self, connection: _Connection, sender: Sender, source: asyncio.StreamReader, lane: Lane
     ) -> None:
         splitter = Splitter()
         with contextlib.suppress(OSError, Cut):
             while data := await source.read(CHUNK_BYTES):
                 for name, part in splitter.feed(data):
                     await self._flowing.wait()
+                    if sender in connection.hushed:
+                        continue
                     if name is None:
-                        await self._put(target, part)
+                        await lane.put(part)
                     else:
-                        await self._message(sender, name, part, target)
+                        await self._message(sender, name, part, lane)
+            if sender in connection.hushed:
+                await asyncio.Event().wait()  # the other side does not hear of the end either
+            await lane.arrived()
 
-    async def _message(
-        self, sender: Sender, name: str, frame: bytes, target: asyncio.StreamWriter
-    ) -> None:
+    async def _message(self, sender: Sender, name: str, frame: bytes, lane: Lane) -> None:
         self.messages[sender, name] += 1
         self._tell()
         fault = self._due(sender, name)
         if fault is None:
-            await self._put(target, frame)
+            await lane.put(frame)
             return
-        if fault.arrives != "not":
-            await self._put(target, frame if fault.arrives == "whole" else frame[: len(frame) // 2])
+        if fault.arrives == "whole":
+            for _ in range(fault.copies):
+                await lane.put(frame)
+        elif fault.arrives == "half":
+            await lane.put(frame[: len(frame) // 2])
+        await lane.arrived()
         if fault.act is None:
             fault.happened.set()
         else:
@@ -217,84 +266,11 @@ class Proxy:
                 return fault
         return None
 
-    async def _put(self, target: asyncio.StreamWriter, data: bytes) -> None:
-        if self.delay_s:
-            await asyncio.sleep(self.delay_s)
-        if self.bytes_per_s is None:
-            target.write(data)
-            await target.drain()
-            return
-        step = max(int(self.bytes_per_s / 50), 1)
-        for start in range(0, len(data), step):
-            piece = data[start : start + step]
-            target.write(piece)
-            await target.drain()
-            await asyncio.sleep(len(piece) / self.bytes_per_s)
-
     def _tell(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
 
-class Splitter:
-    """Cuts one direction of a WebSocket into its HTTP head and its frames (RFC 6455, 5.2)."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._upgraded = False
-
-    def feed(self, data: bytes) -> list[tuple[str | None, bytes]]:
-        """What is complete now: (None, the head) or (name of the message, its frame)."""
-        self._buffer += data
-        found: list[tuple[str | None, bytes]] = []
-        if not self._upgraded:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return found
-            found.append((None, self._take(end + 4)))
-            self._upgraded = True
-        while (size := self._frame_size()) is not None:
-            frame = self._take(size)
-            found.append((message_name(frame), frame))
-        return found
-
-    def _take(self, size: int) -> bytes:
-        part = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return part
-
-    def _frame_size(self) -> int | None:
-        if len(self._buffer) < 2:
-            return None
-        head, length = head_and_length(self._buffer)
-        if length is None or len(self._buffer) < head + length:
-            return None
-        return head + length
-
-
-def head_and_length(data: bytes | bytearray) -> tuple[int, int | None]:
-    """The size of a frame's header (its mask included) and of its payload, if known."""
-    short = data[1] & 0x7F
-    mask = 4 if data[1] & 0x80 else 0
-    if short < 126:
-        return 2 + mask, short
-    wide = 2 if short == 126 else 8
-    if len(data) < 2 + wide:
-        return 2 + wide + mask, None
-    return 2 + wide + mask, int.from_bytes(data[2 : 2 + wide], "big")
-
-
-def message_name(frame: bytes) -> str:
-    """The tag of the msgpack array in a binary frame, or the kind of a control frame."""
-    opcode = frame[0] & 0x0F
-    if opcode != 2:
-        return CONTROL.get(opcode, "(text)")
-    head, _ = head_and_length(frame)
-    start = frame[head : head + 64]
-    if frame[1] & 0x80:
-        mask = frame[head - 4 : head]
-        start = bytes(byte ^ mask[n % 4] for n, byte in enumerate(start))
-    at = {0xDC: 3, 0xDD: 5}.get(start[0], 1) if start else 0
-    if at >= len(start) or not 0xA0 <= start[at] <= 0xBF:
-        return "(unreadable)"
-    return start[at + 1 : at + 1 + (start[at] & 0x1F)].decode(errors="replace")
+async def _deliver(lane: Lane) -> None:
+    with contextlib.suppress(OSError):
+        await lane.run()

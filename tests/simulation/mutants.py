@@ -1,0 +1,302 @@
+"""Bugs planted on purpose: the simulator must find each of them within a stated number of seeds.
+
+Each mutant replaces one function of the real code while its block runs. Some are
+bugs that the simulator found in crdtsync, planted again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+import crdtsync.database
+from crdtsync.documents import document, settling, writing
+from crdtsync.documents.decoder import decode_update
+from crdtsync.documents.items import Change
+from crdtsync.documents.ops import Op
+from crdtsync.documents.settling import check_against_policy
+from crdtsync.documents.state import LogEntry, Stub
+from crdtsync.protocol import client_session
+from crdtsync.replica import applying, file, outbox, sync_jobs, taking_back
+from crdtsync.replica.shown import confirmed
+from crdtsync_server.simulation import checks, machines
+from crdtsync_server.storage import cache, group, ledger
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug."""
+
+    name: str
+    patches: Callable[[], list[Patch]]
+    breaks: frozenset[str]
+    """What the simulator may report: invariants by number, or a fault that is no invariant."""
+    within: int
+    """Seeds, counted from ``first``, within which it must be found."""
+    first: int = 0
+    found_in_crdtsync: str = ""
+    """Set where this bug was in crdtsync and the simulator found it."""
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """The bug is there while the block runs."""
+        with ExitStack() as stack:
+            for where, name, value in self.patches():
+                stack.enter_context(patch.object(where, name, value))
+            yield
+
+
+# ── the server ──────────────────────────────────────────────────────────────
+
+
+def _acknowledge_before_the_commit() -> list[Patch]:
+    """A commit that fails is taken for one that succeeded."""
+
+    class Careless(crdtsync.database.transaction):
+        def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+            with contextlib.suppress(sqlite3.Error):
+                super().__exit__(kind, *rest)
+
+    return [(ledger, "transaction", Careless)]
+
+
+def _no_sync_at_the_commit() -> list[Patch]:
+    """The server commits to the system's cache only."""
+    thread = machines.ServerMachine._thread
+
+    def opened(self: Any) -> Any:
+        found = thread(self)
+        found.connection.execute("PRAGMA synchronous = OFF")
+        return found
+
+    return [(machines.ServerMachine, "_thread", opened)]
+
+
+def _forget_receipts_on_restart() -> list[Patch]:
+    """Only this run of the server knows what it has accepted."""
+    return [(group, "find_accepted", lambda *args: {})]
+
+
+def _look_up_after_the_permission_check() -> list[Patch]:
+    judge = group.Group._judge
+
+    def permission_first(self: Any, *args: Any) -> Any:
+        origin, one = args[0], args[-1]
+        check_against_policy(one.op, self._policy.collection(one.op.collection), origin.roles)
+        return judge(self, *args)
+
+    return [(group.Group, "_judge", permission_first)]
+
+
+def _settle_outside_the_log_entry() -> list[Patch]:
+    """The losers go on the server, and the log entry does not list them."""
+    log_entry = settling.log_entry
+
+    def without_losers(op: Op, decision: Any, **more: Any) -> LogEntry:
+        kept = tuple(gone for gone in decision.removed if not gone.why.startswith("lost"))
+        return log_entry(op, msgspec.structs.replace(decision, removed=kept), **more)
+
+    return [(group, "log_entry", without_losers)]
+
+
+def _a_failed_group_keeps_the_next_one() -> list[Patch]:
+    """What a failed group had decided stays in memory, and the next builds on it."""
+    return [(cache.Cache, "forget", lambda self: None)]
+
+
+def _ignore_after() -> list[Patch]:
+    return [(group.Group, "_is_accepted", lambda self, op_id: True)]
+
+
+def _digest_without_the_time() -> list[Patch]:
+    def chain(previous: bytes, op_key: bytes, received_us: int) -> bytes:
+        return hashlib.blake2b(previous + op_key, digest_size=16).digest()
+
+    return [(group, "chain", chain), (checks, "chain", chain)]
+
+
+# ── the replica ─────────────────────────────────────────────────────────────
+
+
+def _recompute_supersedes_at_send() -> list[Patch]:
+    start_sending = outbox.start_sending
+
+    def recomputed(found: file.ReplicaFile, **more: Any) -> Any:
+        pushed = start_sending(found, **more)
+        return [msgspec.structs.replace(one, op=_superseding_all(found, one.op)) for one in pushed]
+
+    return [(outbox, "start_sending", recomputed)]
+
+
+def _superseding_all(found: file.ReplicaFile, op: Op) -> Op:
+    state = confirmed(found, op.collection, op.record)
+    writes = {
+        root: msgspec.structs.replace(
+            write,
+            supersedes=tuple(dict.fromkeys([*write.supersedes, *state.fields.get(root, {})])),
+        )
+        if root == "r/allergies"
+        else write
+        for root, write in op.writes.items()
+    }
+    return msgspec.structs.replace(op, writes=writes)
+
+
+def _no_inheritance() -> list[Patch]:
+    return [(taking_back, "inherit", lambda op, *args, **more: op)]
+
+
+def _drop_at_the_receipt() -> list[Patch]:
+    def drop(found: file.ReplicaFile, row: outbox.Row, receipt: Any) -> None:
+        found.run("drop_op", row.op_id)
+
+    return [(outbox, "accept", drop)]
+
+
+def _clear_the_outbox_on_refusal() -> list[Patch]:
+    refused = outbox._refused
+
+    def cleared(found: file.ReplicaFile, row: outbox.Row, answer: Any) -> None:
+        refused(found, row, answer)
+        found.run("drop_op", row.op_id)
+
+    return [(outbox, "_refused", cleared)]
+
+
+def _drop_a_candidate_on_resolve() -> list[Patch]:
+    """A choice replaces whatever stands there by now, seen or not."""
+    resolve = writing.resolve
+
+    def all_of_them(state: Any, policy: Any, name: str, value: Any, seen: Any, author: Any) -> Op:
+        every = list(state.fields.get(policy.fields[name].root, {}))
+        chosen: Op = resolve(state, policy, name, value, every, author)
+        return chosen
+
+    return [(writing, "resolve", all_of_them)]
+
+
+def _advance_past_a_gap() -> list[Patch]:
+    apply = applying.apply_entries
+
+    def skipping(found: file.ReplicaFile, entries: Any, now_us: int) -> Any:
+        kept = [one if one.seq % 7 else Stub(one.seq, one.digest) for one in entries]
+        return apply(found, kept, now_us)
+
+    return [(applying, "apply_entries", skipping)]
+
+
+def _trust_receipts_of_before() -> list[Patch]:
+    """A receipt counts although the server may have been restored since."""
+    return [(outbox, "to_ask", lambda found, paging: []), (outbox, "doubt_receipts", id)]
+
+
+def _answer_before_the_disk() -> list[Patch]:
+    """A local write returns before it is synced."""
+    thread = machines.DeviceMachine._thread
+
+    def opened(self: Any) -> Any:
+        found = thread(self)
+        found.connection.execute("PRAGMA synchronous = OFF")
+        return found
+
+    return [(machines.DeviceMachine, "_thread", opened)]
+
+
+def _stuck_in_sending() -> list[Patch]:
+    """Ops that were under way when a connection ended stay so."""
+    return [(outbox, "connection_lost", lambda found: None)]
+
+
+def _only_the_end_of_a_connection_looks_after_sending() -> list[Patch]:
+    """If the disk fails just then, nobody does it later."""
+    greet = sync_jobs.greet
+
+    def forgetful(found: file.ReplicaFile, *args: Any) -> Any:
+        with patch.object(outbox, "connection_lost", lambda _: None):
+            return greet(found, *args)
+
+    return [(sync_jobs, "greet", forgetful)]
+
+
+def _wait_for_an_answer_for_ever() -> list[Patch]:
+    return [(client_session, "ANSWER_SILENCES", 10**9)]
+
+
+def _build_on_an_unsynced_wal() -> list[Patch]:
+    return [(machines, "REWRITE_LOG", False)]
+
+
+def _doubtful_receipts_do_not_hold_back() -> list[Patch]:
+    queries = dict(file._SQL)
+    queries["sendable"] = queries["sendable"].replace(" OR p.seq IS NULL", "")
+    return [(file, "_SQL", queries)]
+
+
+# ── documents ───────────────────────────────────────────────────────────────
+
+
+def _merge_whatever_was_compacted() -> list[Patch]:
+    """The marks of two documents are not compared."""
+
+    def merge(self: document.RecordDocument, data: bytes) -> bool:
+        decoded = decode_update(data)
+        change = Change(self._items)
+        change.take(decoded, 0)
+        if change:
+            self._commit(change)
+        return bool(change)
+
+    return [(document.RecordDocument, "merge", merge)]
+
+
+def _mutant(
+    name: str,
+    patches: Callable[[], list[Patch]],
+    *breaks: str,
+    within: int = 40,
+    first: int = 0,
+    found: str = "",
+) -> Mutant:
+    return Mutant(name, patches, frozenset(breaks), within, first, found)
+
+
+MUTANTS = (
+    _mutant("acknowledge before the commit", _acknowledge_before_the_commit),
+    _mutant("no sync at the server's commit", _no_sync_at_the_commit),
+    _mutant("forget receipts on restart", _forget_receipts_on_restart),
+    _mutant("look up the op_id after the permission check", _look_up_after_the_permission_check),
+    _mutant("settle outside the log entry", _settle_outside_the_log_entry),
+    _mutant("a failed group keeps the next one", _a_failed_group_keeps_the_next_one),
+    _mutant("ignore `after`", _ignore_after),
+    _mutant("recompute supersedes at send", _recompute_supersedes_at_send),
+    _mutant("no inheritance on refusal and discard", _no_inheritance),
+    _mutant("drop the outbox row at the receipt", _drop_at_the_receipt),
+    _mutant("clear the outbox on refusal", _clear_the_outbox_on_refusal),
+    _mutant("drop a candidate on resolve", _drop_a_candidate_on_resolve),
+    _mutant("advance the cursor past a gap", _advance_past_a_gap),
+    _mutant("trust receipts of an earlier connection", _trust_receipts_of_before),
+    _mutant("a local write returns before it is synced", _answer_before_the_disk),
+    _mutant("stuck in sending", _stuck_in_sending),
+    _mutant("merge a compacted document with an older one", _merge_whatever_was_compacted),
+    _mutant("digest without the receive time", _digest_without_the_time, found="x"),
+    _mutant("build on an unsynced WAL", _build_on_an_unsynced_wal, found="x"),
+    _mutant(
+        "sending is put right at the end of a connection only",
+        _only_the_end_of_a_connection_looks_after_sending,
+        found="x",
+    ),
+    _mutant("wait for an answer for ever", _wait_for_an_answer_for_ever, found="x"),
+    _mutant(
+        "a receipt in doubt holds nothing back", _doubtful_receipts_do_not_hold_back, found="x"
+    ),
+)
