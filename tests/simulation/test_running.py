@@ -18,7 +18,7 @@ AROUND = range(THAT_SEED - 3, THAT_SEED + 3)
 PATIENCE_S = 4.0
 
 
-def results(jobs: Sequence[Job], trouble: str, workers: int = 2) -> dict[int, Result]:
+def results(jobs: Sequence[Job], trouble: str, workers: int = 1) -> dict[int, Result]:
     """What a planted worker makes of them, by seed."""
     with Pool(workers, planted(trouble), hang_s=PATIENCE_S) as pool:
         return {result.seed: result for result in pool.run(jobs)}
@@ -41,7 +41,7 @@ def traced(order: Sequence[int], workers: int) -> dict[int, Result]:
 def test_a_seed_gives_the_same_run_to_the_letter_whatever_ran_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    order = list(range(2_000, 2_006))
+    order = list(range(2_000, 2_004))
     first = traced(order, 1)
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     second = traced(order[::-1], 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +27,20 @@ WILD = replace(
 
 def shrunk(fails: Callable[[Plan], str], plan: Plan = WILD, max_runs: int = 5_000) -> Shrinking:
     """Shrink with a clock that stands still; what comes out fails as it did."""
-    shrinking = Shrinking(plan, fails(plan), fails, lambda: 0.0, max_runs=max_runs)
+    alone = Shrinking(plan, fails(plan), each(fails), lambda: 0.0, max_runs=max_runs)
+    shrinking = Shrinking(plan, fails(plan), each(fails), lambda: 0.0, max_runs=9_999, width=3)
     assert shrinking.invariant
-    assert fails(shrinking.run()) == shrinking.invariant
+    assert fails(shrinking.run()) == fails(alone.run()) == shrinking.invariant
+    if alone.is_finished:
+        assert alone.best == shrinking.best
+    shrinking = alone
     assert shrinking.runs <= max_runs
     return shrinking
+
+
+def each(fails: Callable[[Plan], str]) -> Callable[[Sequence[Plan]], list[str]]:
+    """The same for many plans."""
+    return lambda plans: [fails(plan) for plan in plans]
 
 
 def numbers(plan: Plan) -> list[int]:
@@ -56,7 +65,7 @@ def test_what_makes_a_run_hard_to_read_goes_if_it_does_not_matter() -> None:
     assert best.devices == 1
     assert best.weather == Weather(0.0)
     assert (best.disk_latency_s, best.checkpoint_pages) == (0.0, 1_000)
-    assert not (best.skewed_clocks or best.small_limits or best.small_window)
+    assert (best.skewed_clocks, best.small_limits, best.small_window) == (False,) * 3
     assert [step.pause_s for step in best.steps] == [0.0]
 
 
@@ -99,7 +108,7 @@ def test_it_ends_after_so_many_runs_and_after_so_many_seconds_with_the_best_so_f
     assert some.runs == 12
     assert len(some.best.steps) < len(WILD.steps)
     now_s = iter(range(100))
-    slow = Shrinking(WILD, "invariant 4", needs(12, 40), lambda: float(next(now_s)), max_s=20)
+    slow = Shrinking(WILD, "invariant 4", each(needs(12, 40)), lambda: float(next(now_s)), max_s=20)
     slow.run()
     assert (slow.is_finished, slow.runs) == (False, 19)
 
@@ -113,7 +122,7 @@ def test_the_same_plan_is_not_tried_twice_and_progress_is_told() -> None:
         return needs(12, 40)(plan)
 
     shrinking = Shrinking(
-        WILD, "invariant 4", fails, lambda: 0.0, lambda shrinking: told.append(shrinking.runs)
+        WILD, "invariant 4", each(fails), lambda: 0.0, lambda so_far: told.append(so_far.runs)
     )
     shrinking.run()
     assert len(set(tried)) == len(tried) == shrinking.runs

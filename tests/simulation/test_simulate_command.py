@@ -19,7 +19,7 @@ from tests.cli.command_line import process
 from tests.simulation.planted_worker import THAT_SEED, WORDS
 from tests.simulation.planting import plant, planted, simulate
 
-AROUND = ("--first", THAT_SEED - 2, "--seeds", 6, "--jobs", 1)
+AROUND = ("--first", THAT_SEED - 2, "--seeds", 6, "--jobs", 1, "--steps", 30)
 
 
 def test_seeds_that_hold_end_with_sums_and_exit_code_0(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_a_failure_shows_seed_invariant_replay_and_the_shortest_timeline(
     for words in (
         f"Seed {THAT_SEED} failed: invariant 4",
         WORDS,
-        f"crdtsync simulate --seed {THAT_SEED}\n",
-        "2 of 80 steps, 1 of",
+        f"crdtsync simulate --seed {THAT_SEED} --steps 30\n",
+        "2 of 30 steps, 1 of",
         f"crdtsync simulate --plan {folder}/seed-{THAT_SEED}.shortest.json",
         "1 of 3 seeds FAILED",
     ):
@@ -79,7 +79,7 @@ def test_a_failure_shows_seed_invariant_replay_and_the_shortest_timeline(
     assert [step.what for step in shortest.plan.steps] == ["resolve", "write"]
     assert (shortest.invariant, WORDS in shortest.failure) == ("invariant 4", True)
     whole = read_plan(folder / f"seed-{THAT_SEED}.plan.json")
-    assert len(whole.plan.steps) == 80
+    assert len(whole.plan.steps) == 30
     timeline = (folder / f"seed-{THAT_SEED}.shortest.txt").read_text(encoding="utf-8")
     for line in timeline.splitlines()[:2]:
         assert line in done.stdout

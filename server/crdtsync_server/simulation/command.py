@@ -12,10 +12,10 @@ from random import SystemRandom
 from typing import Any, Final
 
 from crdtsync.cli.failures import BAD_INPUT, INTERRUPTED, NEEDS_PERSON, OK, Failure
-from crdtsync.cli.screen import print_json, safe, to_tell, write_utf8
+from crdtsync.cli.screen import print_json, to_tell, write_utf8
 from crdtsync_server.simulation import running
 from crdtsync_server.simulation.counting import Totals
-from crdtsync_server.simulation.failing import Failed, look_again, shrink, verdict_line
+from crdtsync_server.simulation.failing import Failed, look_again, shrink, whole_text
 from crdtsync_server.simulation.jobs import DEFAULT_STEPS, Job, read_plan
 from crdtsync_server.simulation.reporting import (
     Watcher,
@@ -142,8 +142,7 @@ def _replay(wanted: Wanted) -> int:
         run.totals.add(result, time.monotonic() - began_s)
         watcher.close()
         if wanted.json_file != STDOUT:
-            lines = [*map(safe, result.lines), "", verdict_line(result), result.details]
-            write_utf8("\n".join(lines).rstrip() + "\n")
+            write_utf8(whole_text(result))
         if result.invariant:
             failed = Failed(result, job.steps, again=result)
             run.failures.append(failed)
@@ -172,6 +171,7 @@ def _look_into(
             folder,
             run.versions,
             worker=wanted.worker,
+            jobs=wanted.jobs,
             max_s=wanted.shrink_s,
             progress=lambda shrinking: watcher.shrinks(shrinking, of_steps),
         )

@@ -31,6 +31,7 @@ FAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "server killed",
         "server power cut",
         "server crashed in a job",
+        "program ended by a failed sync",
     ),
     "disks": ("disk full", "disk fails", "could not start"),
     "copies and backups": (

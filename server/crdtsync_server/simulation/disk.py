@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 
 import apsw
@@ -66,6 +66,8 @@ class Disk:
         self.crash_at: int | None = None
         """Calls that write, cut, sync or delete before the machine is gone in the middle
         of one. Say then what it was: ``power_cut`` or ``process_killed``."""
+        self.on_sync_failed: Callable[[], None] | None = None
+        """Hears of a sync that failed, before SQLite does."""
         self.power_safe = power_safe
         self.files: dict[str, File] = {}
         self._connections: dict[str, Connection] = {}
@@ -213,6 +215,8 @@ class Disk:
             raise MachineGone
         if self.rates.fail_sync and self.happens("fsync failed", self.rates.fail_sync):
             file.sync_by_chance(self.random, self.rates, self.counts)
+            if self.on_sync_failed is not None:
+                self.on_sync_failed()
             raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
         file.sync()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from crdtsync.cli.screen import safe
 from crdtsync_server.simulation.jobs import DEFAULT_STEPS, Job, PlanFile, Result, write_plan
 from crdtsync_server.simulation.plan import Plan, draw_plan
 from crdtsync_server.simulation.running import WORKER, Worker, once
@@ -90,6 +92,7 @@ def shrink(
     versions: Mapping[str, str],
     *,
     worker: Sequence[str] = WORKER,
+    jobs: int = 1,
     max_runs: int = RUNS,
     max_s: float = SECONDS,
     progress: Callable[[Shrinking], None] = lambda shrinking: None,
@@ -98,10 +101,14 @@ def shrink(
 
     What was found is kept also when this is interrupted.
     """
-    process = Worker(worker, hang_s=SHRINK_HANG_S)
+    workers = [Worker(worker, hang_s=SHRINK_HANG_S) for _ in range(jobs)]
+    threads = ThreadPoolExecutor(jobs)
 
-    def fails(plan: Plan) -> str:
+    def carry_out(process: Worker, plan: Plan) -> str:
         return process.run(Job(plan.seed, len(plan.steps), plan)).invariant
+
+    def fails(plans: Sequence[Plan]) -> list[str]:
+        return [*threads.map(carry_out, workers, plans)]
 
     shrinking = failed.shrinking = Shrinking(
         failed.plan,
@@ -111,11 +118,16 @@ def shrink(
         progress,
         max_runs=max_runs,
         max_s=max_s,
+        width=jobs,
     )
     try:
         shrinking.run()
     finally:
-        process.close()
+        for process in workers:
+            process.stop()
+        threads.shutdown()
+        for process in workers:
+            process.close()
         plan = shrinking.best
         shortest = once(Job(plan.seed, len(plan.steps), plan, trace=True), worker)
         failed.shortest = replace(shortest, plan=plan)
@@ -127,14 +139,17 @@ def shrink(
 
 
 def _write_timeline(file: Path, result: Result) -> None:
-    lines = [*result.lines, "", verdict_line(result), ""]
-    if result.details:
-        lines.append(result.details)
-    file.write_text("\n".join(lines), encoding="utf-8", errors="backslashreplace")
+    file.write_text(whole_text(result), encoding="utf-8", errors="backslashreplace")
+
+
+def whole_text(result: Result) -> str:
+    """A run's timeline and how it ended: the same to the letter whenever it is run."""
+    lines = [*result.lines, "", verdict_line(result), result.details]
+    return "\n".join(safe(line) for text in lines for line in text.split("\n")).rstrip() + "\n"
 
 
 def verdict_line(result: Result) -> str:
-    """How a run ended, in one line that is the same whenever it is run."""
+    """How a run ended."""
     ended = f"FAILED: {result.invariant}: {result.failure}" if result.invariant else "held"
     return (
         f"seed {result.seed}: {ended}\n"

@@ -185,13 +185,27 @@ def _spoil(world: World, machine: Machine, random: Random) -> None:
     rates.fail_write = random.choice((0.0, 0.05, 0.3))
     rates.fail_read = random.choice((0.0, 0.0, 0.05))
     world.note(machine.name, f"the disk fails now and then: {rates}", "disk fails")
+    if random.random() < 0.5:
+        machine.disk.on_sync_failed = lambda: _gives_up(world, machine, random)
     _lasting(world, random, lambda: mend(machine))
+
+
+def _gives_up(world: World, machine: Machine, random: Random) -> None:
+    """The program ends where a sync fails; it is started again, and later the power fails."""
+    machine.disk.on_sync_failed = None
+    world.note(
+        machine.name, "a sync failed, and the program ends", "program ended by a failed sync"
+    )
+    world.loop.call_soon(lambda: world.aside(world.kill(machine, power_cut=False)))
+    if random.random() < 0.7:
+        _lasting(world, random, lambda: world.aside(world.kill(machine, power_cut=True)))
 
 
 def mend(machine: Machine) -> None:
     """The machine's disk is good from now on."""
     rates = machine.disk.rates
     rates.fail_sync = rates.fail_write = rates.fail_read = 0.0
+    machine.disk.on_sync_failed = None
 
 
 async def device_restored(world: World, device: DeviceMachine, random: Random) -> None:

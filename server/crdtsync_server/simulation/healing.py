@@ -57,6 +57,8 @@ async def heal(world: World) -> None:
     for device in world.devices:
         device.sign_in()
         device.connect()
+    while any(device.is_busy for device in world.devices):
+        await asyncio.sleep(1.0)  # people finish what they are doing
     for device in world.devices:
         await _in_step(world, device)
     for device in world.devices:
@@ -94,15 +96,6 @@ async def _in_step(world: World, device: DeviceMachine) -> None:
                 raise NotAlive(f"{device.name} is signed out: {error}") from error
             await switch_user(world, device, min(others))
         elif isinstance(error, SyncTimeout):
-            import sys
-
-            "-s" in sys.argv and print(
-                [
-                    (r.op_id[:8], r.state, r.user, r.retry_at_us, r.seq, r.cancelling is not None)
-                    for r in outbox.rows(replica._open_view())
-                ]
-            )
-            "-s" in sys.argv and [__import__("chain").chain(t) for t in device.process.tasks]
             raise NotAlive(f"{device.name} did not come into step: {error}") from error
         else:
             raise error

@@ -20,6 +20,7 @@ from crdtsync.replica.transport import ConnectionLost, Dial, Transport
 from crdtsync_server.connection import Connection
 from crdtsync_server.service import Service
 from crdtsync_server.simulation.processes import Process
+from crdtsync_server.simulation.surroundings import stream
 
 WINDOW_FRAMES = 24
 """On their way or unread in one direction; beyond it a sender waits."""
@@ -58,6 +59,7 @@ class Pipe:
         self.way = way
         self._network = network
         self._link = link
+        self._random = network.random(link.device, way)
         self._flying: deque[tuple[float, Any]] = deque()
         self._arrived: asyncio.Queue[Any] = asyncio.Queue()
         self._last_arrival_s = 0.0
@@ -81,7 +83,7 @@ class Pipe:
             at_push = network.at_push.pop(self._link.device, None)
             if at_push is not None:
                 at_push()
-        weather, random = network.weather, network.random
+        weather, random = network.weather, self._random
         if weather.lose and random.random() < weather.lose:
             network.note(self._link.device, f"a frame {self.way} was lost", "frame lost")
             return
@@ -101,11 +103,15 @@ class Pipe:
         frame: bytes = item
         return frame
 
-    def snap(self, *, keep: int, heard_after_s: float | None) -> None:
-        """Of what is on its way the first ``keep`` still arrive; then the end, if it is heard."""
+    def snap(self, keep: int | None = None, *, is_heard: bool = True) -> None:
+        """Of what is on its way the first ``keep`` (or some) still arrive; then the end, unless
+        nobody is left to hear it, or the network keeps it to itself."""
         if self._is_broken:
             return
         self._is_broken = True
+        if keep is None:
+            keep = self._random.choice((0, 0, 1, 2, WINDOW_FRAMES))
+        heard_after_s = self._network.news_s(self._random) if is_heard else None
         lost = len(self._flying) - keep
         while len(self._flying) > max(keep, 0):
             self._flying.pop()
@@ -133,7 +139,7 @@ class Pipe:
     def _fly(self, item: Any, delay_s: float | None = None) -> None:
         now_s = asyncio.get_running_loop().time()
         if delay_s is None:
-            delay_s = self._network.delay_s()
+            delay_s = self._network.delay_s(self._random)
         # Strictly later: timers of one moment run in no particular order.
         self._last_arrival_s = max(now_s + delay_s, self._last_arrival_s + 1e-6)
         self._flying.append((self._last_arrival_s, item))
@@ -175,34 +181,34 @@ class Link:
         network = self.network
         network.links.pop(self, None)
         network.note(self.device, "a connection was cut", "connection cut")
-        self.up.snap(keep=network.some(), heard_after_s=network.news_s())
-        self.down.snap(keep=network.some(), heard_after_s=network.news_s())
+        self.up.snap()
+        self.down.snap()
 
     def client_died(self) -> None:
         """The replica's process is gone."""
         self.client_ended = True
         self.network.links.pop(self, None)
-        self.down.snap(keep=0, heard_after_s=None)
-        self.up.snap(keep=self.network.some(), heard_after_s=self.network.news_s())
+        self.down.snap(0, is_heard=False)
+        self.up.snap()
 
     def server_died(self) -> None:
         """The server's process is gone."""
         self.server_ended = True
         self.network.links.pop(self, None)
-        self.up.snap(keep=0, heard_after_s=None)
-        self.down.snap(keep=self.network.some(), heard_after_s=self.network.news_s())
+        self.up.snap(0, is_heard=False)
+        self.down.snap()
 
-    def server_closes(self, keep: int = WINDOW_FRAMES) -> None:
+    def server_closes(self, keep: int | None = WINDOW_FRAMES) -> None:
         """The server says goodbye: what it sent before still arrives."""
         if not self.server_ended:
             self.server_ended = True
             self.network.links.pop(self, None)
             self.up.end_now()
-            self.down.snap(keep=keep, heard_after_s=self.network.news_s())
+            self.down.snap(keep)
 
     def server_aborts(self) -> None:
         """The server ends the connection without waiting for the peer."""
-        self.server_closes(self.network.some())
+        self.server_closes(None)
 
 
 class ClientEnd(Transport):
@@ -234,8 +240,8 @@ class ClientEnd(Transport):
         if not self._link.client_ended:
             self._link.client_ended = True
             self._link.network.links.pop(self._link, None)
-            self._link.down.snap(keep=0, heard_after_s=None)
-            self._link.up.snap(keep=WINDOW_FRAMES, heard_after_s=self._link.network.delay_s())
+            self._link.down.snap(0, is_heard=False)
+            self._link.up.snap(WINDOW_FRAMES)
 
 
 class Network:
@@ -243,14 +249,14 @@ class Network:
 
     def __init__(
         self,
-        random: Random,
+        seed: int,
         weather: Weather,
         *,
         counts: Counter[str],
         note: Callable[[str, str, str], None],
         watch: Callable[[str, str, bytes], None],
     ) -> None:
-        self.random = random
+        self.seed = seed
         self.weather = weather
         self.counts = counts
         self.note = note
@@ -265,32 +271,36 @@ class Network:
         """What is done once, when a device sends its next push."""
         self.held: dict[Pipe, str] = {}
         self._frozen: set[tuple[str, str]] = set()
+        self._randoms: dict[tuple[str, str], Random] = {}
 
     # ── chances ─────────────────────────────────────────────────────────────
 
-    def delay_s(self) -> float:
+    def random(self, device: str, way: str) -> Random:
+        """Chances of their own for each direction of each device: one disturbs no other."""
+        found = self._randoms.get((device, way))
+        if found is None:
+            found = self._randoms[device, way] = stream(self.seed, "network", device, way)
+        return found
+
+    def delay_s(self, random: Random) -> float:
         """How long the next frame takes."""
-        delay_s = self.random.random() ** 3 * self.weather.max_delay_s
-        if self.weather.spike and self.random.random() < self.weather.spike:
+        delay_s = random.random() ** 3 * self.weather.max_delay_s
+        if self.weather.spike and random.random() < self.weather.spike:
             self.counts["delay spike"] += 1
             delay_s *= 60
         return delay_s
 
-    def some(self) -> int:
-        """How many frames on their way outlive a cut."""
-        return self.random.choice((0, 0, 1, 2, WINDOW_FRAMES))
-
-    def news_s(self) -> float | None:
+    def news_s(self, random: Random) -> float | None:
         """When a side hears that its connection has ended; None: never."""
-        if self.weather.half_open and self.random.random() < self.weather.half_open:
+        if self.weather.half_open and random.random() < self.weather.half_open:
             self.counts["half-open connection"] += 1
             return None
-        return self.delay_s()
+        return self.delay_s(random)
 
     def reading_s(self, device: str) -> float:
         """How long a slow reader takes for its next frame."""
         slow_s = self.slow.get(device)
-        return slow_s * self.random.random() if slow_s else 0.0
+        return slow_s * self.random(device, "reading").random() if slow_s else 0.0
 
     # ── partitions ──────────────────────────────────────────────────────────
 
@@ -316,7 +326,7 @@ class Network:
         """The ``dial`` of one device."""
 
         async def dial(url: str) -> Transport:
-            await asyncio.sleep(self.delay_s())
+            await asyncio.sleep(self.delay_s(self.random(device, "dial")))
             if self.is_frozen(device, "up") or self.is_frozen(device, "down"):
                 await asyncio.sleep(OPEN_TIMEOUT_S)
                 raise ConnectionLost("the server does not answer")

@@ -145,7 +145,7 @@ class People:
         return await self._call(
             device,
             op_id,
-            f"write: {record} {value}" + (" from an old screen" if basis else ""),
+            f"write: {record} {_in_words(value)}" + (" from an old screen" if basis else ""),
             lambda r: r.collection("item").update(record, value, based_on=basis, op_id=op_id),
         )
 
@@ -237,7 +237,7 @@ class People:
             raise
         if not done:
             self._note_late_edit(replica, item.op_id)
-        return f"edit: {item.op_id[:8]} to {fields} {'at once' if done else 'later'}"
+        return f"edit: {item.op_id[:8]} to {_in_words(fields)} {'at once' if done else 'later'}"
 
     def _note_late_edit(self, replica: Replica, op_id: str) -> None:
         row = outbox.row_of(replica._open_view(), op_id)
@@ -264,6 +264,14 @@ def _on_screen(record: Record) -> dict[str, frozenset[EntryId]]:
         root: frozenset([*state.fields.get(root, {}), *state.hidden.get(root, {})])
         for root in roots
     }
+
+
+def _in_words(fields: dict[str, Any]) -> str:
+    """What is written, the same in every run (the order of a set of texts is not)."""
+    values = {
+        name: sorted(value) if isinstance(value, set) else value for name, value in fields.items()
+    }
+    return str(values)
 
 
 def _another(name: str, random: Random) -> Any:

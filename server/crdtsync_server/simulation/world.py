@@ -85,7 +85,7 @@ class World:
         seed = self.plan.seed
         self.checks = Checks(self)
         self.network = Network(
-            stream(seed, "network"),
+            seed,
             self.plan.weather,
             counts=self.counts,
             note=self.note,
@@ -189,11 +189,12 @@ class World:
         if isinstance(machine, DeviceMachine):
             assert machine.executor is not None
             self._owners[id(machine.executor.connection)] = machine.name
-            if machine.is_other_file:
-                machine.is_other_file = False
-                faults.look_what_is_left(self, machine)
-            else:
-                self._settle_unanswered(machine)
+            with self.quiet_disks():
+                if machine.is_other_file:
+                    machine.is_other_file = False
+                    faults.look_what_is_left(self, machine)
+                else:
+                    self._settle_unanswered(machine)
         self.note(machine.name, f"runs (life {machine.lives})", "program started")
 
     def _settle_unanswered(self, device: DeviceMachine) -> None:
@@ -262,15 +263,22 @@ class World:
             await self._end()
 
     def check(self) -> None:
-        """Demand the invariants. Looking is not disturbed by disks that fail."""
-        machines = (self.server, *self.devices)
-        kept = [(machine.disk, machine.disk.rates) for machine in machines]
-        for disk, _ in kept:
+        """Demand the invariants."""
+        with self.quiet_disks():
+            try:
+                self.checks.now()
+            except Broken as error:
+                self.fail(error)
+
+    @contextmanager
+    def quiet_disks(self) -> Iterator[None]:
+        """Who watches is not disturbed by disks that fail."""
+        disks = [machine.disk for machine in (self.server, *self.devices)]
+        kept = [(disk, disk.rates) for disk in disks]
+        for disk in disks:
             disk.rates = DiskRates()
         try:
-            self.checks.now()
-        except Broken as error:
-            self.fail(error)
+            yield
         finally:
             for disk, rates in kept:
                 disk.rates = rates

@@ -1,0 +1,50 @@
+"""A simulator that finds nothing proves nothing: it must find every planted bug.
+
+``python -m tests.simulation.measure_mutants`` counts anew how many seeds each needs.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import pytest
+
+from crdtsync_server.simulation.plan import draw_plan
+from crdtsync_server.simulation.world import Outcome, run_plan
+from tests.simulation.mutants import MUTANTS, Mutant
+
+
+def found(mutant: Mutant) -> tuple[int, Outcome] | None:
+    """The first run that notices the mutant: how many seeds it took, and what broke."""
+    with mutant.planted():
+        for tried in range(mutant.within):
+            outcome = run_plan(draw_plan(mutant.first + tried))
+            if outcome.failure is not None:
+                return tried + 1, outcome
+    return None
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_simulator_finds_a_planted_bug(
+    mutant: Mutant, record_property: pytest.RecordProperty
+) -> None:
+    result = found(mutant)
+    assert result is not None, f"{mutant.within} seeds did not notice it"
+    seeds, outcome = result
+    record_property("seeds", seeds)
+    record_property("broke", outcome.invariant)
+    print(f"{mutant.name}: {seeds} seeds, {outcome.failure}")
+    assert outcome.invariant in mutant.breaks, outcome.failure
+
+
+def test_the_table_of_planted_bugs_is_the_one_in_the_documentation() -> None:
+    text = (
+        resources.files("crdtsync_server.simulation").joinpath("SIMULATION.md").read_text("utf-8")
+    )
+    rows = re.findall(r"^\| (.+?) \| (\d+) \| (.+?) \| (.*?) \|$", text, re.M)
+    told = {name: (int(within), breaks) for name, within, breaks, _ in rows}
+    assert told == {
+        mutant.name: (mutant.within, ", ".join(sorted(mutant.breaks))) for mutant in MUTANTS
+    }
