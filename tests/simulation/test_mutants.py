@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import resources
 
 import pytest
@@ -28,7 +29,7 @@ def found(mutant: Mutant) -> tuple[int, Outcome] | None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_simulator_finds_a_planted_bug(
-    mutant: Mutant, record_property: pytest.RecordProperty
+    mutant: Mutant, record_property: Callable[[str, object], None]
 ) -> None:
     result = found(mutant)
     assert result is not None, f"{mutant.within} seeds did not notice it"

@@ -210,10 +210,10 @@ class Proxy(Weather):
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stalls += up.stalls + down.stalls
+            below.close()  # first, because a cut may cancel the wait below
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
-            below.close()
 
     async def _pump(
         self, connection: _Connection, sender: Sender, source: asyncio.StreamReader, lane: Lane

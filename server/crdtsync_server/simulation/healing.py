@@ -57,8 +57,9 @@ async def heal(world: World) -> None:
     for device in world.devices:
         device.sign_in()
         device.connect()
-    while any(device.is_busy for device in world.devices):
-        await asyncio.sleep(1.0)  # people finish what they are doing
+    # People finish what they are doing. Virtual time costs nothing.
+    while any(device.is_busy for device in world.devices):  # noqa: ASYNC110
+        await asyncio.sleep(1.0)
     for device in world.devices:
         await _in_step(world, device)
     for device in world.devices:
