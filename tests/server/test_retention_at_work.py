@@ -18,6 +18,7 @@ from crdtsync_server import trimming
 from crdtsync_server.authentication import DevAuthenticator
 from crdtsync_server.service import Service
 from crdtsync_server.settings import DAY_S, BadSettings, Retention, Settings, Timeouts, parse_age
+from crdtsync_server.simulation.virtual_time import run_virtually
 from crdtsync_server.storage import retention
 from crdtsync_server.storage.keys import chain, uuid_bytes
 from crdtsync_server.storage.retention import trim_log
@@ -37,7 +38,6 @@ from tests.server.serving import (
     write,
 )
 from tests.server.test_retention import HOUR_US, Space, entries_of
-from tests.world.virtual_time import run_virtually
 
 SQL = queries("crdtsync_server.storage", "queries.sql")
 KEEP_NOTHING = Retention(keep_log_s=0, keep_entries=0)

@@ -172,13 +172,16 @@ async def _losers_are_kept(world: World) -> None:
     policy = device.replica.policy.collection("item")
     for record_id, meaning in world.checks.model.records.items():
         for rule in policy.fields.values():
+            gone = {key: at for key, at in meaning.lost.items() if key[0] == rule.root}
+            if not gone:
+                continue
+            # Detail may have been trimmed, but never that of the last loser.
+            last = max(gone.values())
             lost = {
                 op_id
-                for (root, op_id, _) in meaning.lost
-                if root == rule.root and world.checks.model.seq_of[op_id] >= kept_from
+                for (_, op_id, _), at in gone.items()
+                if at == last or world.checks.model.seq_of[op_id] >= kept_from
             }
-            if not lost:
-                continue
             asked = device.process.start(device.replica.history("item", record_id, rule.name))
             await asyncio.wait([asked])
             told = {value.op_id for value in asked.result().values}

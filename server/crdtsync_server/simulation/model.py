@@ -111,7 +111,7 @@ class Meaning:
                 values[name] = InConflict(frozenset(map(rule.decode, texts)))
             else:
                 values[name] = rule.decode(texts[0]) if texts else None
-        return Reading(self._is_deleted(policy), values)
+        return Reading(self.is_deleted(policy), values)
 
     def moment(self, policy: CollectionPolicy) -> Moment:
         """What stands now, to be compared entry by entry."""
@@ -121,7 +121,7 @@ class Meaning:
                 standing[root] = sum(Decimal(value.strip('"')) for value, _ in entries.values())
             elif entries and root != DELETION_ROOT:
                 standing[root] = dict(entries)
-        return Moment(self.ops[-1][1], self._is_deleted(policy), standing)
+        return Moment(self.ops[-1][1], self.is_deleted(policy), standing)
 
     def conflicts(self, policy: CollectionPolicy) -> list[str]:
         """The roots that wait for a person."""
@@ -132,7 +132,8 @@ class Meaning:
             and len(_keys(rule, {v for v, _ in self.visible[rule.root].values()})) > 1
         ]
 
-    def _is_deleted(self, policy: CollectionPolicy) -> bool:
+    def is_deleted(self, policy: CollectionPolicy) -> bool:
+        """Whether the record is deleted now."""
         if not any(op.is_delete for op, _ in self.ops):
             return False
         undone = {
@@ -145,7 +146,7 @@ class Meaning:
             if not gone.is_delete or gone.op_id in undone:
                 continue
             mark = DeleteMark.parse(gone.writes[DELETION_ROOT].values[0])
-            if all(
+            if policy.on_delete_conflict == "delete" or all(
                 op.is_delete or (seq < at and seq <= mark.seq) or op.op_id in mark.ops
                 for op, seq in self.ops
             ):
