@@ -43,8 +43,18 @@ def replace(file: ReplicaFile, row: Row, replacement: Op | None, now_us: int) ->
 
 
 def finish_cancelling(file: ReplicaFile, row: Row, now_us: int) -> None:
-    """The server does not have the op: do what was asked for."""
-    take_out(file, row, _wish(row), now_us)
+    """The server does not have the op: do what was asked for.
+
+    What the op has inherited since the person edited it, the edit inherits too.
+    """
+    wish = _wish(row)
+    if wish is not None:
+        writes = {
+            root: FieldWrite(write.values, _joined(write, row.op.writes.get(root)))
+            for root, write in wish.writes.items()
+        }
+        wish = msgspec.structs.replace(wish, writes=writes)
+    take_out(file, row, wish, now_us)
 
 
 def too_late(file: ReplicaFile, row: Row, now_us: int) -> None:
@@ -215,6 +225,11 @@ def _is_later(later: Row, row: Row) -> bool:
 
 def _names(op: Op, op_id: str) -> bool:
     return any(seen.op_id == op_id for write in op.writes.values() for seen in write.supersedes)
+
+
+def _joined(write: FieldWrite, other: FieldWrite | None) -> tuple[EntryId, ...]:
+    more = () if other is None else other.supersedes
+    return tuple(dict.fromkeys([*write.supersedes, *more]))
 
 
 def _entries_of(op: Op, root: str) -> list[EntryId]:

@@ -36,7 +36,7 @@ def test_a_run_tells_its_verdict_in_korean_and_for_machines_and_removes_its_logs
     assert "three-devices-one-item" in done.stdout
     assert "실행 안 함" in done.stdout
     assert "빠른 실행" in done.stdout, "a quick run says so"
-    assert "[1/2] 같은 항목을" in done.stderr, "progress"
+    assert "[1/2] 같은 기록을" in done.stderr, "progress"
     assert list(temporary.iterdir()) == []
     result = json.loads(document.read_text(encoding="utf-8"))
     assert_schema(result)

@@ -375,6 +375,23 @@ class TestCancelling:
             assert EntryId(op_id, 0) in supersedes
             assert EntryId(ledger.entries[0].op_id, 0) in supersedes
 
+    async def test_an_edit_that_waited_inherits_from_what_was_discarded_meanwhile(self) -> None:
+        """Found by the simulator (seed 100550): the values that a choice had replaced came back."""
+        async with replica() as tablet:
+            patients = tablet.collection("patient")
+            await patients.update("p1", phone="1")
+            await patients.update("p1", phone="2")
+            await patients.update("p1", phone="3")
+            first, second, third = (item.op_id for item in tablet.outbox)
+            await send(tablet)
+            assert not await tablet.edit(third, {"phone": "4"})
+            assert not await tablet.discard(second)
+            store = tablet._open_store()
+            await store.change(outbox.store_receipts, [second, third], [], tablet.now_us())
+            _, row = queued(tablet)
+            assert EntryId(first, 0) in row.op.writes["r/phone"].supersedes
+            assert patients["p1"]["phone"] == "4"
+
     async def test_holds_back_its_record_only_and_is_never_sent_again(self) -> None:
         async with replica() as tablet:
             op_id = await self.cut_while_sending(tablet, "discard")

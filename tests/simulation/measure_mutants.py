@@ -8,7 +8,7 @@ from crdtsync_server.simulation.plan import draw_plan
 from crdtsync_server.simulation.world import run_plan
 from tests.simulation.mutants import MUTANTS
 
-AT_MOST = 1_500
+AT_MOST = 400
 TIMES = 3
 
 
@@ -20,7 +20,7 @@ def main(names: list[str]) -> None:
         found: list[str] = []
         with mutant.planted():
             for seed in range(AT_MOST):
-                outcome = run_plan(draw_plan(seed))
+                outcome = run_plan(draw_plan(seed, kinds_of_faults=mutant.faults))
                 if outcome.failure is not None:
                     found.append(f"{seed} {outcome.invariant}")
                     print(f"    {mutant.name}: {seed}: {outcome.failure}"[:200], file=sys.stderr)

@@ -32,6 +32,9 @@ from crdtsync_server.storage import cache, group, ledger
 
 Patch = tuple[Any, str, Any]
 
+RARE = 40
+"""Seeds beyond which a mutant is looked for near the seed that found it, to spare CI's time."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -39,13 +42,21 @@ class Mutant:
 
     name: str
     patches: Callable[[], list[Patch]]
+    faults: tuple[str, ...]
+    """The kinds of faults that the runs have which look for it."""
     breaks: frozenset[str]
-    """What the simulator may report: invariants by number, or a fault that is no invariant."""
-    within: int
-    """Seeds, counted from ``first``, within which it must be found."""
-    first: int = 0
-    found_in_crdtsync: str = ""
-    """Set where this bug was in crdtsync and the simulator found it."""
+    """What the simulator reports: invariants by number, "NotAlive" (somebody does not come into
+    step), or a fault that the program itself reports."""
+    needs: int
+    """Seeds from 0 on, the one that finds it included, as measure_mutants.py counted them."""
+    was_real: bool = False
+    """Whether this bug was in crdtsync until the simulator found it."""
+
+    @property
+    def seeds(self) -> range:
+        """Where the test looks: a rare one from its seed on, and a good deal further."""
+        first = self.needs - 1 if self.needs > RARE else 0
+        return range(first, self.needs + 2 * RARE)
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -259,44 +270,174 @@ def _merge_whatever_was_compacted() -> list[Patch]:
     return [(document.RecordDocument, "merge", merge)]
 
 
-def _mutant(
-    name: str,
-    patches: Callable[[], list[Patch]],
-    *breaks: str,
-    within: int = 40,
-    first: int = 0,
-    found: str = "",
-) -> Mutant:
-    return Mutant(name, patches, frozenset(breaks), within, first, found)
+def _edits_that_wait_inherit_nothing() -> list[Patch]:
+    return [(taking_back, "_joined", lambda write, other: write.supersedes)]
 
+
+ROLLBACKS = ("server rolled back", "server backup", "cut", "airplane mode", "device killed")
+DISKS = ("server disk fails", "device disk fails", "server power cut", "device power cut")
+REFUSALS = ("role withdrawn", "policy signed", "cut", "airplane mode")
+CUTS = ("cut", "airplane mode", "partition", "server killed")
+RESTARTS = ("cut", "server killed", "server crash in a job", "partition", "airplane mode")
 
 MUTANTS = (
-    _mutant("acknowledge before the commit", _acknowledge_before_the_commit),
-    _mutant("no sync at the server's commit", _no_sync_at_the_commit),
-    _mutant("forget receipts on restart", _forget_receipts_on_restart),
-    _mutant("look up the op_id after the permission check", _look_up_after_the_permission_check),
-    _mutant("settle outside the log entry", _settle_outside_the_log_entry),
-    _mutant("a failed group keeps the next one", _a_failed_group_keeps_the_next_one),
-    _mutant("ignore `after`", _ignore_after),
-    _mutant("recompute supersedes at send", _recompute_supersedes_at_send),
-    _mutant("no inheritance on refusal and discard", _no_inheritance),
-    _mutant("drop the outbox row at the receipt", _drop_at_the_receipt),
-    _mutant("clear the outbox on refusal", _clear_the_outbox_on_refusal),
-    _mutant("drop a candidate on resolve", _drop_a_candidate_on_resolve),
-    _mutant("advance the cursor past a gap", _advance_past_a_gap),
-    _mutant("trust receipts of an earlier connection", _trust_receipts_of_before),
-    _mutant("a local write returns before it is synced", _answer_before_the_disk),
-    _mutant("stuck in sending", _stuck_in_sending),
-    _mutant("merge a compacted document with an older one", _merge_whatever_was_compacted),
-    _mutant("digest without the receive time", _digest_without_the_time, found="x"),
-    _mutant("build on an unsynced WAL", _build_on_an_unsynced_wal, found="x"),
-    _mutant(
+    Mutant(
+        "acknowledge before the commit",
+        _acknowledge_before_the_commit,
+        DISKS,
+        frozenset({"invariant 2", "invariant 3"}),
+        2,
+    ),
+    Mutant(
+        "no sync at the server's commit",
+        _no_sync_at_the_commit,
+        DISKS,
+        frozenset({"DatabaseError", "NotAlive", "invariant 2"}),
+        1,
+    ),
+    Mutant(
+        "forget receipts on restart",
+        _forget_receipts_on_restart,
+        RESTARTS,
+        frozenset({"NotAlive", "invariant 3"}),
+        38,
+    ),
+    Mutant(
+        "look up the op_id after the permission check",
+        _look_up_after_the_permission_check,
+        REFUSALS,
+        frozenset({"invariant 3"}),
+        28,
+    ),
+    Mutant(
+        "settle outside the log entry",
+        _settle_outside_the_log_entry,
+        CUTS,
+        frozenset({"invariant 5"}),
+        1,
+    ),
+    Mutant(
+        "a failed group keeps the next one",
+        _a_failed_group_keeps_the_next_one,
+        DISKS,
+        frozenset({"Fault", "invariant 3"}),
+        2,
+    ),
+    Mutant(
+        "ignore `after`",
+        _ignore_after,
+        DISKS,
+        frozenset({"invariant 10"}),
+        21,
+    ),
+    Mutant(
+        "recompute supersedes at send",
+        _recompute_supersedes_at_send,
+        CUTS,
+        frozenset({"invariant 6"}),
+        1,
+    ),
+    Mutant(
+        "no inheritance on refusal and discard",
+        _no_inheritance,
+        REFUSALS,
+        frozenset({"invariant 6"}),
+        37,
+    ),
+    Mutant(
+        "drop the outbox row at the receipt",
+        _drop_at_the_receipt,
+        CUTS,
+        frozenset({"invariant 4"}),
+        12,
+    ),
+    Mutant(
+        "clear the outbox on refusal",
+        _clear_the_outbox_on_refusal,
+        REFUSALS,
+        frozenset({"invariant 10", "invariant 4"}),
+        12,
+    ),
+    Mutant(
+        "drop a candidate on resolve",
+        _drop_a_candidate_on_resolve,
+        CUTS,
+        frozenset({"invariant 6"}),
+        28,
+    ),
+    Mutant(
+        "advance the cursor past a gap",
+        _advance_past_a_gap,
+        CUTS,
+        frozenset({"invariant 5"}),
+        1,
+    ),
+    Mutant(
+        "trust receipts of an earlier connection",
+        _trust_receipts_of_before,
+        ROLLBACKS,
+        frozenset({"invariant 4"}),
+        8,
+    ),
+    Mutant(
+        "a local write returns before it is synced",
+        _answer_before_the_disk,
+        DISKS,
+        frozenset({"NotAlive", "invariant 4"}),
+        1,
+    ),
+    Mutant(
+        "stuck in sending",
+        _stuck_in_sending,
+        CUTS,
+        frozenset({"NotAlive"}),
+        1,
+    ),
+    Mutant(
+        "merge a compacted document with an older one",
+        _merge_whatever_was_compacted,
+        CUTS,
+        frozenset({"invariant 5"}),
+        1,
+    ),
+    Mutant(
+        "digest without the receive time",
+        _digest_without_the_time,
+        ROLLBACKS,
+        frozenset({"invariant 5"}),
+        80,
+        was_real=True,
+    ),
+    Mutant(
+        "build on an unsynced WAL",
+        _build_on_an_unsynced_wal,
+        DISKS,
+        frozenset({"invariant 2", "invariant 4"}),
+        4,
+        was_real=True,
+    ),
+    Mutant(
         "sending is put right at the end of a connection only",
         _only_the_end_of_a_connection_looks_after_sending,
-        found="x",
+        ("device disk fails", "device disk full", "cut", "airplane mode"),
+        frozenset({"NotAlive"}),
+        250,
+        was_real=True,
     ),
-    _mutant("wait for an answer for ever", _wait_for_an_answer_for_ever, found="x"),
-    _mutant(
-        "a receipt in doubt holds nothing back", _doubtful_receipts_do_not_hold_back, found="x"
+    Mutant(
+        "wait for an answer for ever",
+        _wait_for_an_answer_for_ever,
+        CUTS,
+        frozenset({"NotAlive"}),
+        102,
+        was_real=True,
+    ),
+    Mutant(
+        "a receipt in doubt holds nothing back",
+        _doubtful_receipts_do_not_hold_back,
+        ROLLBACKS,
+        frozenset({"invariant 10"}),
+        206,
+        was_real=True,
     ),
 )

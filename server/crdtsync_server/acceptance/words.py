@@ -21,11 +21,11 @@ OWN: Final[Mapping[str, Words]] = {
         ko="중단: 시나리오 {ran}개 중 {failed}개 실패.",
     ),
     "verdict_nothing_ran": Words(
-        en="No-Go: no scenario was run.", ko="중단: 실행한 시나리오가 없습니다."
+        en="No-Go: no scenario was run.", ko="중단: 실행한 시나리오가 없어요."
     ),
     "reason_totals": Words(
         en="{written:,} changes were written; {lost} {lost:was|were} lost, {doubled} doubled.",
-        ko="변경 {written:,}건을 썼고, 유실 {lost}건, 중복 {doubled}건입니다.",
+        ko="변경 {written:,}건을 썼고, 유실 {lost}건, 중복 {doubled}건이에요.",
     ),
     "reason_failed": Words(en="“{title}”: {check}", ko="‘{title}’: {check}"),
     "failed_check": Words(
@@ -37,25 +37,25 @@ OWN: Final[Mapping[str, Words]] = {
     ),
     "reason_quick": Words(
         en="This was a quick run with fewer changes; decide on a full one.",
-        ko="변경 수를 줄인 빠른 실행입니다. 결정은 전체 실행으로 하십시오.",
+        ko="변경 수를 줄인 빠른 실행이에요. 진행 여부는 전체 실행 결과를 보고 정해 주세요.",
     ),
     "why_not_tokens": Words(
         en="Not in this version: sign-in by token comes later.",
-        ko="이 버전에는 없습니다. 토큰 로그인은 이후 버전에 들어갑니다.",
+        ko="이 버전에는 없는 기능이에요. 토큰 로그인은 이후 버전에 들어가요.",
     ),
     "why_not_named_server": Words(
         en="It stops, fills or restarts the server, which must not happen to a server of yours.",
-        ko="서버를 멈추거나 가득 채우거나 다시 켜는 시나리오라서 지정한 서버에는 실행하지 "
-        "않습니다.",
+        ko="서버를 멈추거나 가득 채우거나 다시 켜는 시나리오라서, 지정한 서버에서는 실행하지 "
+        "않아요.",
     ),
     "why_not_quick": Words(
         en="It takes more than a minute; a quick run leaves it out.",
-        ko="1분 넘게 걸려서 빠른 실행에서는 뺍니다.",
+        ko="1분 넘게 걸려서 빠른 실행에서는 빼요.",
     ),
     "why_not_mount": Words(
         en="It needs a small disk that can be filled; mounting one takes the rights of root on "
         "Linux.",
-        ko="가득 채울 작은 디스크가 필요합니다. Linux 관리자(root) 권한이 있어야 만들 수 있습니다.",
+        ko="가득 채울 작은 디스크가 필요해요. Linux에서 관리자(root) 권한이 있어야 만들 수 있어요.",
     ),
     "status_passed": Words(en="Passed", ko="통과"),
     "status_failed": Words(en="FAILED", ko="실패"),
@@ -88,12 +88,12 @@ OWN: Final[Mapping[str, Words]] = {
     "logs_of": Words(en="Logs and trace", ko="로그와 추적 기록"),
     "proof_file": Words(
         en="Proof: the server's database file was read and compared with what people wrote.",
-        ko="증거: 서버 데이터베이스 파일을 읽어 작성한 내용과 비교했습니다.",
+        ko="증거: 서버 데이터베이스 파일을 읽어서 사람들이 쓴 내용과 비교했어요.",
     ),
     "proof_protocol": Words(
         en="Proof: the server's whole history was read as a new device sees it and compared with "
         "what people wrote.",
-        ko="증거: 새 기기로서 서버의 전체 이력을 읽어 작성한 내용과 비교했습니다.",
+        ko="증거: 새 기기처럼 서버의 전체 이력을 읽어서 사람들이 쓴 내용과 비교했어요.",
     ),
     "mean_written": Words(
         en="Written: changes that a device said were saved, less those that a person took back.",
@@ -113,8 +113,8 @@ OWN: Final[Mapping[str, Words]] = {
     "mean_conflicts": Words(
         en="Conflicts: fields in which people wrote different values and a person has to choose. "
         "They are part of the scenarios and not a fault.",
-        ko="충돌: 서로 다른 값을 써서 사람이 골라야 했던 항목. 시나리오의 일부이며 오류가 "
-        "아닙니다.",
+        ko="충돌: 서로 다른 값을 써서 사람이 골라야 하는 항목. 시나리오의 일부이고 오류가 "
+        "아니에요.",
     ),
     "mean_recovery": Words(
         en="Recovery: seconds from the return of the network until everybody was in step.",
@@ -137,46 +137,43 @@ OWN: Final[Mapping[str, Words]] = {
     "spaces_note": Words(
         en="The records in these spaces were deleted again. The server keeps its log of them and "
         "the receipts: it never forgets a change.",
-        ko="이 공간의 기록은 다시 지웠습니다. 서버는 변경 이력과 접수 확인을 지우지 않으므로 "
-        "그대로 "
-        "남습니다.",
+        ko="이 공간의 기록은 다시 삭제했어요. 서버는 어떤 변경도 잊지 않아서 변경 이력과 영수증은 "
+        "그대로 남아요.",
     ),
     "logs_kept": Words(en="Logs and traces: {folder}", ko="로그와 추적 기록: {folder}"),
     "logs_removed": Words(
         en="All is well, so the logs were removed (--logs DIR keeps them).",
-        ko="모두 정상이라 로그를 지웠습니다(--logs DIR 옵션을 쓰면 보관합니다).",
+        ko="모두 정상이라서 로그를 지웠어요(--logs DIR 옵션을 쓰면 남겨 둬요).",
     ),
     "report_written": Words(en="Report: {path}", ko="보고서: {path}"),
     "interrupted": Words(
         en="Stopped. Every process was ended; the logs are in {folder}",
-        ko="중단했습니다. 모든 프로세스를 종료했고, 로그는 여기에 있습니다: {folder}",
+        ko="멈췄어요. 모든 프로세스를 종료했고, 로그는 여기에 있어요: {folder}",
     ),
     "unknown_scenario": Words(
         en="There is no scenario {name}. There are: {names}",
-        ko="그런 시나리오가 없습니다: {name}. 사용할 수 있는 이름: {names}",
+        ko="그런 시나리오가 없어요: {name}. 쓸 수 있는 이름: {names}",
     ),
     "bad_url": Words(
         en="{url} is not an address the suite can test. It takes ws://host:port; sign-in and "
         "wss:// are not in this version.",
-        ko="시험할 수 없는 주소입니다: {url}. ws://host:port 형식을 쓰십시오. 로그인과 wss:// "
-        "주소는 "
-        "이 버전에 없습니다.",
+        ko="시험할 수 없는 주소예요: {url}. ws://host:port 형식으로 써 주세요. 로그인과 wss:// "
+        "주소는 이 버전에 없어요.",
     ),
     "logs_not_empty": Words(
         en="{folder} is not an empty folder. Name one that is empty or not there yet.",
-        ko="빈 폴더가 아닙니다: {folder}. 비어 있거나 아직 없는 폴더를 지정하십시오.",
+        ko="빈 폴더가 아니에요: {folder}. 비어 있거나 아직 없는 폴더를 적어 주세요.",
     ),
     "no_suite_policy": Words(
         en="The policy of {url} lacks the suite's own collection, so the suite would have to write "
         "into real ones. Add what `crdtsync acceptance --print-policy` prints to the server's "
         "policy file, raise its version and restart the server. (Policy version there: {version})",
-        ko="정책에 시험용 컬렉션이 없어서 실제 컬렉션에 써야 하므로 시험하지 않습니다({url}). "
-        "`crdtsync acceptance --print-policy` 출력 내용을 서버 정책 파일에 넣고, 버전을 올린 "
-        "뒤 서버를 "
-        "다시 시작하십시오. (서버의 정책 버전: {version})",
+        ko="서버 정책에 시험용 기록 종류가 없어요: {url}. 시험하려면 실제 기록 종류에 써야 해서 "
+        "실행하지 않았어요. `crdtsync acceptance --print-policy` 명령의 출력을 서버 정책 파일에 "
+        "더하고, 버전을 올린 뒤 서버를 다시 시작해 주세요. (서버의 정책 버전: {version})",
     ),
     "cannot_reach": Words(
-        en="{url} cannot be tested: {error}", ko="시험할 수 없는 서버입니다: {url}. 자세히: {error}"
+        en="{url} cannot be tested: {error}", ko="시험할 수 없는 서버예요: {url}. 자세히: {error}"
     ),
 }
 

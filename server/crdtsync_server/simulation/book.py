@@ -40,6 +40,8 @@ class Note:
     """Devices whose files hold it as their own."""
     seen: dict[str, frozenset[EntryId]] = field(default_factory=dict)
     """Of a choice or a form: the entries that stood on the screen, by root."""
+    former: tuple[Op, ...] = ()
+    """Ops that had this op_id before, and came to nothing."""
     may_be_nothing: bool = False
     """A late edit of which nothing may be left to write."""
 
@@ -57,10 +59,12 @@ class Book:
     def made(self, op: Op, device: str) -> None:
         """An op was made on a device, in a transaction that may still fail."""
         note = self.notes.get(op.op_id)
-        if note is None or note.standing in ("unanswered", "taken back", "never made"):
-            # An op_id that was discarded, or never came to be, may be used once more.
+        if note is None or note.standing != "written":
+            # An op_id that was discarded, was lost with a disk, or never came to be, may
+            # be used once more.
             self.notes.pop(op.op_id, None)
-            self.notes[op.op_id] = Note(op, device, homes={device})
+            former = () if note is None else (*note.former, note.op)
+            self.notes[op.op_id] = Note(op, device, homes={device}, former=former)
             if op.replaces is not None:
                 self.edit_of.setdefault(op.replaces, []).append(op.op_id)
 
@@ -127,7 +131,8 @@ class Book:
             one = todo.pop()
             if one not in found:
                 found.add(one)
-                if one.op_id not in accepted:
+                note = self.notes.get(one.op_id)
+                if one.op_id not in accepted and note is not None and not note.former:
                     todo.extend(self._seen_by(one.op_id, root))
         return found
 
@@ -143,5 +148,5 @@ class Book:
 
     def _seen_by(self, op_id: str, root: str) -> tuple[EntryId, ...]:
         note = self.notes.get(op_id)
-        write = None if note is None else note.op.writes.get(root)
-        return () if write is None else write.supersedes
+        ops = () if note is None else (note.op, *note.former)
+        return tuple(seen for op in ops if root in op.writes for seen in op.writes[root].supersedes)

@@ -6,6 +6,7 @@ number), so leaving one out changes nothing about what the others try to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -89,13 +90,14 @@ class Plan:
         return replace(self, steps=tuple(s for s in self.steps if s.n not in left_out))
 
 
-def draw_plan(seed: int, *, steps: int = 80) -> Plan:
-    """The plan of a seed."""
+def draw_plan(seed: int, *, steps: int = 80, kinds_of_faults: Sequence[str] = ()) -> Plan:
+    """The plan of a seed. It chooses its kinds of faults itself unless some are given."""
     random = stream(seed, "plan")
     devices = random.choice((3, 3, 3, 3, 3, 4, 4, 5, 8))
     calm = random.random() < 0.1
     kinds = 0 if calm else random.choice((4, 7, 12, len(FAULTS)))
-    faults = {what: FAULTS[what] for what in random.sample(tuple(FAULTS), kinds)}
+    sample = random.sample(tuple(FAULTS), kinds)
+    faults = {what: FAULTS[what] for what in kinds_of_faults or sample}
     share = random.choice((0.1, 0.2, 0.35))
     hurry_s = random.choice((0.3, 1.0, 1.0, 5.0))
     drawn = []

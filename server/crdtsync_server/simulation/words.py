@@ -19,7 +19,7 @@ TEXTS: Final[Mapping[str, Words]] = {
     ),
     "folder_not_empty": Words(
         en="{folder} is not an empty folder. Name a new one.",
-        ko="비어 있는 폴더가 아니에요: {folder}. 새 폴더 이름을 적어 주세요.",
+        ko="빈 폴더가 아니에요: {folder}. 새 폴더 이름을 적어 주세요.",
     ),
     "begins": Words(
         en="Seeds {first} to {last}, {jobs} {jobs:worker|workers}. The same again: {command}",
@@ -68,8 +68,8 @@ TEXTS: Final[Mapping[str, Words]] = {
     "not_again": Words(
         en="It did not fail alike in a fresh process. What a run does must not depend on what ran "
         "before it: this is a fault of the simulator, too.",
-        ko="새 프로세스에서는 똑같이 실패하지 않았어요. 실행 결과는 앞선 실행에 영향을 받지 "
-        "않아야 하니 시뮬레이터에도 오류가 있어요.",
+        ko="새 프로세스에서는 똑같이 실패하지 않았어요. 실행 결과는 앞선 실행의 영향을 받지 "
+        "않아야 하니, 시뮬레이터에도 오류가 있어요.",
     ),
     "shortest": Words(
         en="The shortest that fails alike: {steps} of {of_steps} steps, {devices} of {of_devices} "

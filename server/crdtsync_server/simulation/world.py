@@ -302,7 +302,7 @@ class World:
             if not self.is_healing:
                 self.aside(faults.FAULTS[what](self, device, random))
 
-        turns = random.randrange(1, 120)
+        turns = random.randrange(1, random.choice((12, 40, 120)))
         self.network.at_push[device.name] = lambda: self.loop.after_turns(turns, now)
 
     async def _start_what_is_down(self, random: Random) -> None:
