@@ -231,15 +231,8 @@ class _Episode:
     async def _check(self, faults: Faults) -> None:
         self.notebook.alive()
         faults.check()
-        queued = self._rows()
-        gone = [
-            msgspec.msgpack.decode(data, type=Op)
-            for (data,) in self.connection.execute("SELECT op FROM accepted")
-        ]
-        # One that collides with another op is written anew: its successor stands for it.
-        self.written |= {row.op_id for row in queued}
-        self.written -= {op.replaces for op in (*gone, *(row.op for row in queued)) if op.replaces}
-        op_ids = {row.op_id for row in queued}
+        gone = self._follow_successors()
+        op_ids = {row.op_id for row in self._rows()}
         lost = self.written - op_ids - self.named
         if lost:
             raise Found(f"nobody said that these are accepted, and they left the queue: {lost}")
@@ -247,6 +240,20 @@ class _Episode:
         if not self.written <= op_ids | kept:
             raise Found(f"neither queued nor kept: {self.written - op_ids - kept}")
         self._check_readable()
+
+    def _follow_successors(self) -> list[Op]:
+        """One that collides with another op is written anew: its successor stands for it.
+
+        Gives the own ops that the replica keeps as accepted.
+        """
+        queued = self._rows()
+        gone = [
+            msgspec.msgpack.decode(data, type=Op)
+            for (data,) in self.connection.execute("SELECT op FROM accepted")
+        ]
+        self.written |= {row.op_id for row in queued}
+        self.written -= {op.replaces for op in (*gone, *(row.op for row in queued)) if op.replaces}
+        return gone
 
     def _check_readable(self) -> None:
         for name in self.replica.policy.collections:
@@ -302,6 +309,7 @@ class _Episode:
                 return
 
     def _check_log(self, logged: list[str]) -> None:
+        self._follow_successors()
         waiting = {row.op_id: row.code for row in self._rows()}
         self.notebook.counts["own ops in the true log"] += len(logged)
         self.notebook.counts["own ops that need a person"] += len(waiting)
