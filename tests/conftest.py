@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from random import SystemRandom
 
 import pytest
@@ -13,6 +14,9 @@ BASE_SEED = "CRDTSYNC_SEED"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Workers of xdist inherit the environment."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job: the programs that tests interrupt would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get(BASE_SEED):
         os.environ[BASE_SEED] = str(SystemRandom().randrange(1_000_000_000))
 

@@ -261,7 +261,7 @@ class Sync:
                     await self._wait(session)
                 self._wake.clear()
                 now_us = self._around.now_us()
-                await self._look_at_clock(now_us)
+                await self._look_at_clock(session, now_us)
                 while not inbox.empty():
                     frame = inbox.get_nowait()
                     if isinstance(frame, Exception):
@@ -285,11 +285,12 @@ class Sync:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def _look_at_clock(self, now_us: int) -> None:
+    async def _look_at_clock(self, session: ClientSession, now_us: int) -> None:
         """Retries that were planned by a clock which was set back since must not wait for it."""
         if now_us < self._clock_us:
             await self._store.change(outbox.bring_retries_near, now_us)
             await self._plan_retry(now_us)
+            session.outbox_changed()  # those that are due by now are in no plan
         self._clock_us = now_us
 
     async def _read(
