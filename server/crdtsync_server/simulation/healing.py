@@ -57,7 +57,8 @@ async def heal(world: World) -> None:
     for device in world.devices:
         device.sign_in()
         device.connect()
-    # People finish what they are doing. Virtual time costs nothing.
+    # People finish what they are doing, or have just begun. Virtual time costs nothing.
+    await asyncio.sleep(0.001)
     while any(device.is_busy for device in world.devices):  # noqa: ASYNC110
         await asyncio.sleep(1.0)
     for device in world.devices:

@@ -167,8 +167,8 @@ class DeviceMachine(Machine):
     doorman: Doorman = None  # type: ignore[assignment]
     user: str = ""
     replica: Replica | None = None
-    is_busy: bool = False
-    """A person is doing something that has not returned."""
+    busy_with: object | None = None
+    """What a person is doing that has not returned."""
     is_other_file: bool = False
     """Another file was put in the place of this device's own."""
     backup: Disk | None = None
@@ -199,6 +199,11 @@ class DeviceMachine(Machine):
         self.connect()
         return True
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a person is doing something that has not returned."""
+        return self.busy_with is not None
+
     def sign_in(self) -> None:
         """The person has a good token now."""
         self.token = self.doorman.token(self.user)
@@ -217,7 +222,7 @@ class DeviceMachine(Machine):
     async def die(self, *, power_cut: bool) -> None:
         """See ``Machine``."""
         self.replica = None
-        self.is_busy = False
+        self.busy_with = None
         self.network.client_died(self.name)
         await super().die(power_cut=power_cut)
 

@@ -46,7 +46,7 @@ class People:
         """Do one thing; what a person is told as an error is no fault of the program."""
         replica = device.replica
         assert replica is not None
-        device.is_busy = True
+        device.busy_with = mine = object()
         looked_at: dict[str, frozenset[EntryId]] = {}
         before = {id(note) for note in self.book.unanswered(device.name)}
         try:
@@ -64,7 +64,9 @@ class People:
         except StorageError as error:
             self.note(device.name, f"could not save: {error}", "told that it could not be saved")
         finally:
-            device.is_busy = False
+            # The program may have been killed, and somebody be busy with the next one.
+            if device.busy_with is mine:
+                device.busy_with = None
 
     async def _do(
         self,
