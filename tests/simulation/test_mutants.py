@@ -38,6 +38,8 @@ def test_the_simulator_finds_a_planted_bug(
     record_property("broke", outcome.invariant)
     print(f"{mutant.name}: seed {seed}, {outcome.failure}")
     assert outcome.invariant in mutant.breaks, outcome.failure
+    unharmed = run_plan(outcome.plan)
+    assert unharmed.failure is None, f"it fails without the planted bug: {unharmed.failure}"
 
 
 def test_the_table_of_planted_bugs_is_the_one_in_the_documentation() -> None:

@@ -47,8 +47,8 @@ async def heal(world: World) -> None:
         mend(machine)
         machine.disk.full = False
         machine.disk.crash_at = None
-    while world._aside:
-        await asyncio.wait(tuple(world._aside))
+    while world.beside:
+        await asyncio.wait(tuple(world.beside))
     for machine in (world.server, *world.devices):
         machine.disk.crash_at = None
         await world.start(machine)

@@ -229,13 +229,13 @@ class World:
     def aside(self, main: Any) -> None:
         """Run something of the world's own beside the plan."""
         task = asyncio.get_running_loop().create_task(main)
-        self._aside[task] = None
-        task.add_done_callback(self._aside_done)
+        self.beside[task] = None
+        task.add_done_callback(self._beside_done)
 
-    _aside: dict[asyncio.Task[Any], None] = field(default_factory=dict)
+    beside: dict[asyncio.Task[Any], None] = field(default_factory=dict)
 
-    def _aside_done(self, task: asyncio.Task[Any]) -> None:
-        self._aside.pop(task, None)
+    def _beside_done(self, task: asyncio.Task[Any]) -> None:
+        self.beside.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.fail(error)
 
@@ -330,7 +330,7 @@ class World:
             self.fail(fault)
 
     async def _end(self) -> None:
-        for task in tuple(self._aside):
+        for task in tuple(self.beside):
             task.cancel()
         for machine in (*self.devices, self.server):
             if machine.process is not None:
