@@ -14,7 +14,7 @@ import errno
 import os
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -219,20 +219,41 @@ def queries(package: str, name: str) -> dict[str, str]:
     return found
 
 
-def migrate(connection: sqlite3.Connection, package: str, *, what: str) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    package: str,
+    *,
+    what: str,
+    before: Callable[[int, Sequence[str]], None] | None = None,
+    upto: int | None = None,
+) -> None:
     """Bring the schema up to the newest numbered file in ``package`` (``0001_….sql``).
 
     Each file runs in one transaction together with its number
-    (``PRAGMA user_version``). A file from a newer crdtsync is refused.
+    (``PRAGMA user_version``), so a file that was stopped in between never ran. A
+    database from a newer crdtsync is refused. ``before`` is called once for a
+    database of an earlier version, with that version and the scripts that will
+    run; what it raises leaves the database as it was. ``upto`` stops at an
+    earlier version than the newest.
     """
     files = _schema_files(package)
     current = _schema_number(connection, files, what)
-    for number, name in enumerate(files[current:], start=current + 1):
-        script = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+    due = [
+        resources.files(package).joinpath(name).read_text(encoding="utf-8")
+        for name in files[current:upto]
+    ]
+    if due and current and before is not None:
+        before(current, due)
+    for number, script in enumerate(due, start=current + 1):
         with transaction(connection):
             for statement in filter(None, map(str.strip, script.split(";\n"))):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+def newest_schema(package: str) -> int:
+    """The version that ``migrate`` brings a database to."""
+    return len(_schema_files(package))
 
 
 def check_schema(connection: sqlite3.Connection, package: str, *, what: str) -> None:
@@ -263,6 +284,12 @@ def _schema_number(connection: sqlite3.Connection, files: list[str], what: str) 
     return current
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite found the file itself damaged: it will not become better by waiting."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    return code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def explain(error: sqlite3.Error, what: str) -> StorageError:
     """A disk's fault in plain words: what happened, where, and the cure."""
     code = getattr(error, "sqlite_errorname", "") or ""
@@ -272,8 +299,12 @@ def explain(error: sqlite3.Error, what: str) -> StorageError:
         return StorageError(f"{what} is read-only; check its permissions and its folder's")
     if code.startswith("SQLITE_CANTOPEN"):
         return StorageError(f"{what} cannot be opened; check that its folder exists")
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if code.startswith("SQLITE_NOTADB"):
         return StorageError(f"{what} is not a readable SQLite file; restore it from a copy")
+    if is_damage(error):
+        return StorageError(f"{what} has damaged pages ({error}); restore it from a copy")
+    if code.startswith("SQLITE_IOERR"):
+        return StorageError(f"{what}: the disk answers with an error ({error}); check the disk")
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StorageError(f"{what} is busy in another process; try again in a moment")
     return StorageError(f"{what}: {error}")

@@ -9,6 +9,7 @@ from .policy_table import (
     policy_table,
 )
 from .reasons import REASON_CODES, reason
+from .trace_words import attempt_ended, note_words, outcome_words, step_words
 from .wording import LANGS, CatalogueError, Lang, lang_of
 
 __all__ = [
@@ -21,8 +22,12 @@ __all__ = [
     "Lang",
     "NamedText",
     "PolicyTable",
+    "attempt_ended",
     "lang_of",
     "message",
+    "note_words",
+    "outcome_words",
     "policy_table",
     "reason",
+    "step_words",
 ]

@@ -20,13 +20,22 @@ class FieldRow:
     name: str  # as the policy file spells it
     type: str
     merge: str  # what happens when two people write it
+    who_may_read: str
     who_may_write: str
     limits: str
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The cells in the order of `PolicyTable.headings`."""
-        return (self.label, self.name, self.type, self.merge, self.who_may_write, self.limits)
+        return (
+            self.label,
+            self.name,
+            self.type,
+            self.merge,
+            self.who_may_read,
+            self.who_may_write,
+            self.limits,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +82,7 @@ _HEADINGS: Final = (
     Words(en="Name in the file", ko="파일 속 이름"),
     Words(en="Type", ko="종류"),
     Words(en="When two people change it", ko="두 사람이 바꿀 때"),
+    Words(en="Who may read", ko="볼 수 있는 역할"),
     Words(en="Who may write", ko="쓸 수 있는 역할"),
     Words(en="Limits", ko="제한"),
 )
@@ -183,6 +193,7 @@ def _row(field: FieldPolicy, lang: str) -> FieldRow:
         name=field.name,
         type=type_words(str(field.type), lang),
         merge=MERGE_RULES[field.merge].in_lang(lang),
+        who_may_read=roles_words(field.read, lang),
         who_may_write=roles_words(field.write, lang),
         limits=limits_words(field, lang),
     )

@@ -162,6 +162,37 @@ REFUSAL_REASONS: Final[Mapping[str, tuple[Words, ...]]] = {
     "unauthorized": (
         Words(en="your sign-in is not valid here", ko="로그인 정보를 확인할 수 없어요"),
     ),
+    "no_access": (
+        Words(
+            en="your sign-in does not open this space",
+            ko="이 로그인으로는 이 공간에 들어갈 수 없어요",
+        ),
+    ),
+    "too_many_connections": (
+        Words(
+            en="too many devices are connected right now",
+            ko="지금 연결된 기기가 너무 많아요",
+        ),
+    ),
+    "rate_limited": (
+        Words(
+            en="too many changes came in a short time; the rest follows by itself",
+            ko="짧은 시간에 변경이 너무 많이 와서, 나머지는 잠시 뒤에 저절로 보내요",
+        ),
+    ),
+    "space_full": (
+        Words(
+            en="this space holds as many records as it may; ask whoever runs the server",
+            ko="이 공간의 기록 수가 한도에 닿았으니 서버 운영자에게 문의해 주세요",
+        ),
+    ),
+    "too_many_unseen": (
+        Words(
+            en="it replaces values that the server has never received, and too many such "
+            "are waiting already",
+            ko="서버에 아직 오지 않은 값을 바꾸는 변경이 너무 많아요",
+        ),
+    ),
     "protocol_version": (
         Words(
             en="this app and the server do not speak the same version; update the app",

@@ -38,9 +38,14 @@ from crdtsync.version import __version__
 COMMAND_GROUP = "crdtsync.commands"
 SERVER_COMMANDS = {
     "serve": "Run the sync server (needs the server extra).",
+    "backup": "Copy a server's data into one file while the server runs (needs the server extra).",
+    "restore": "Put a backup into an empty data folder (needs the server extra).",
+    "verify": "Check that a server's data agrees with itself (needs the server extra).",
     "demo": "Two devices, no network, then a network: the whole story in a few seconds "
     "(needs the server extra).",
     "acceptance": "A tester's scenarios: go or no-go (needs the server extra).",
+    "token": "Make, check and take back tokens (needs the server extra).",
+    "report": "One page for people: go or no-go, and why (needs the server extra).",
     "simulate": "The real code in simulated worlds, from seeds (needs the simulate extra).",
 }
 
@@ -117,6 +122,7 @@ def _load_commands(app: typer.Typer) -> None:
         except (ImportError, AttributeError) as error:
             why[entry.name] = str(error)
     there = {command.name or _called(command.callback) for command in app.registered_commands}
+    there |= {str(group.name) for group in app.registered_groups}
     for name in sorted(SERVER_COMMANDS.keys() - there):
         _stand_in(app, name, why.get(name, ""))
 

@@ -50,4 +50,4 @@ class RecordDeleted(UsageError):
 
 
 class NotPermitted(UsageError):
-    """The roles of this user do not allow the write."""
+    """The roles of this user do not allow the write, or the look at a field."""

@@ -1,4 +1,4 @@
-"""What each field means: types, merge kinds, limits, and who may write. Pure.
+"""What each field means: types, merge kinds, limits, and who may read and write. Pure.
 
 A policy is one TOML file (`Policy.parse`). A `FieldPolicy` turns Python values into
 canonical JSON (`encode`), checks what others wrote (`check`), reads it back
@@ -19,6 +19,7 @@ from .merge import MergeKind
 from .policy import Policy
 from .targets import Targets
 from .value_types import ValueType
+from .visibility import Visibility
 
 __all__ = [
     "VALUE_CODES",
@@ -35,5 +36,6 @@ __all__ = [
     "UnknownCollection",
     "UnknownField",
     "ValueType",
+    "Visibility",
     "compare",
 ]

@@ -96,6 +96,11 @@ def _collection_changes(
         )
     if before.delete != after.delete:
         yield _safe(f"{where}.delete", f"Deleting is now open to {_roles(after.delete)}.")
+    if before.read != after.read:
+        yield _safe(
+            f"{where}.read",
+            f"Reading is now open to {_roles(after.read)} where a field has no list of its own.",
+        )
     if before.label != after.label:
         yield _safe(f"{where}.label", "The label changed.")
     for name, field in before.fields.items():
@@ -142,6 +147,12 @@ def _field_changes(path: str, before: FieldPolicy, after: FieldPolicy) -> Iterat
             )
     if before.write != after.write:
         yield _safe(f"{path}.write", f"Writing is now open to {_roles(after.write)}.")
+    if before.read != after.read:
+        yield _safe(
+            f"{path}.read",
+            f"Reading is now open to {_roles(after.read)}; devices fetch their records anew, and "
+            "what a device may no longer show leaves it the next time that it connects.",
+        )
     if before.label != after.label:
         yield _safe(f"{path}.label", "The label changed.")
 

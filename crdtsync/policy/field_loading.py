@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from .toml_reading import Path, Problems
 from .value_types import BadType, ValueType, closest
 
 LIMIT_KEYS = ("max_length", "min", "max", "pattern", "choices")
-FIELD_KEYS = ("type", "merge", "label", "required", *LIMIT_KEYS, "write")
+FIELD_KEYS = ("type", "merge", "label", "required", *LIMIT_KEYS, "write", "read")
 
 # Which limits make sense for which innermost type.
 _TEXT_LIMITS = frozenset({"max_length", "pattern", "choices"})
@@ -34,12 +35,20 @@ _LIMITS_OF: dict[str, frozenset[str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may write and who may read; None: every role."""
+
+    write: frozenset[str] | None = None
+    read: frozenset[str] | None = None
+
+
 def load_field(
-    collection: str, name: str, rules: object, write: frozenset[str] | None, problems: Problems
+    collection: str, name: str, rules: object, access: Access, problems: Problems
 ) -> FieldPolicy | None:
     """The rules of one field; None when they have mistakes, which go to `problems`.
 
-    `write` is the collection's list of roles, for a field without one of its own.
+    `access` is the collection's lists of roles, for a field without its own.
     """
     path = (collection, "fields", name)
     if not isinstance(rules, dict):
@@ -51,8 +60,12 @@ def load_field(
     value_type = _type(rules, path, problems)
     merge = _merge(rules, path, problems)
     label = read_label(rules.get("label", {}), (*path, "label"), problems)
+    write, read = access.write, access.read
     if "write" in rules:
         write = read_roles(rules["write"], (*path, "write"), problems)
+    if "read" in rules:
+        read = read_roles(rules["read"], (*path, "read"), problems)
+    check_readers(write, read, path, "write", problems)
     required = rules.get("required", False)
     if not isinstance(required, bool):
         problems.add((*path, "required"), "neither true nor false", "Write required = true.")
@@ -73,7 +86,27 @@ def load_field(
         label=label,
         required=required,
         write=write,
+        read=read,
         **limits,
+    )
+
+
+def check_readers(
+    acting: frozenset[str] | None,
+    read: frozenset[str] | None,
+    path: Path,
+    verb: str,
+    problems: Problems,
+) -> None:
+    """Whoever writes a field (or deletes a record) sees what is replaced by it."""
+    if read is None or (acting is not None and acting <= read):
+        return
+    who = "every role" if acting is None else ", ".join(sorted(acting - read))
+    problems.add(
+        (*path, verb),
+        f"{who} may {verb} what only {', '.join(sorted(read)) or 'nobody'} may read, and "
+        "nobody replaces what they cannot see",
+        f"Give {verb} a list of roles that are all in read, or add them to read.",
     )
 
 

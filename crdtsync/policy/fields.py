@@ -83,6 +83,7 @@ class FieldPolicy:
     pattern: str | None = None  # regular expression for the whole text
     choices: tuple[Choice, ...] | None = None
     write: frozenset[str] | None = None  # roles that may write; None: every role
+    read: frozenset[str] | None = None  # roles that may read; None: every role
     root: str = attribute(init=False)  # name of the field's root in a document
     _codec: Codec = attribute(init=False, repr=False, compare=False)
     _takes_null: bool = attribute(init=False, repr=False, compare=False)
@@ -164,6 +165,10 @@ class FieldPolicy:
         known yet (before the first sign-in): nothing is refused then, the server decides."""
         return roles is None or self.write is None or not self.write.isdisjoint(roles)
 
+    def may_read(self, roles: Collection[str] | None) -> bool:
+        """Whether someone with `roles` may read; None: not known yet, as for writing."""
+        return roles is None or self.read is None or not self.read.isdisjoint(roles)
+
     def _check_null(self) -> None:
         if self._takes_null:
             return
@@ -185,6 +190,7 @@ class CollectionPolicy:
     fields: Mapping[str, FieldPolicy] = attribute(hash=False)
     on_delete_conflict: Literal["keep", "delete"] = "keep"
     delete: frozenset[str] | None = None  # roles that may delete and restore; None: every role
+    read: frozenset[str] | None = None  # roles that may read fields without a list of their own
     by_root: Mapping[str, FieldPolicy] = attribute(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from .field_loading import load_field
+from .field_loading import Access, check_readers, load_field
 from .fields import CollectionPolicy, FieldPolicy
 from .limits import MAX_COLLECTIONS, MAX_FIELDS, MAX_SAFE_INTEGER
 from .merge import MergeKind
@@ -17,7 +17,7 @@ from .targets import RATES, TARGET_NAMES, Targets
 from .toml_reading import Problems, read_toml
 from .value_types import closest
 
-COLLECTION_KEYS = ("label", "on_delete_conflict", "write", "delete", "fields")
+COLLECTION_KEYS = ("label", "on_delete_conflict", "write", "read", "delete", "fields")
 TOP_KEYS = ("version", "targets")
 
 
@@ -99,17 +99,20 @@ def _targets(table: object, problems: Problems) -> Targets:
 def _collection(name: str, table: dict[str, Any], problems: Problems) -> CollectionPolicy:
     problems.unknown_keys((name,), table, COLLECTION_KEYS)
     write = read_roles(table["write"], (name, "write"), problems) if "write" in table else None
+    read = read_roles(table["read"], (name, "read"), problems) if "read" in table else None
     delete = write
     if "delete" in table:
         delete = read_roles(table["delete"], (name, "delete"), problems)
-    fields = _fields(name, table, write, problems)
+    fields = _fields(name, table, Access(write, read), problems)
     policy = CollectionPolicy(
         name=name,
         label=read_label(table.get("label", {}), (name, "label"), problems),
         fields=MappingProxyType(fields),
         on_delete_conflict="delete" if table.get("on_delete_conflict") == "delete" else "keep",
         delete=delete,
+        read=read,
     )
+    check_readers(delete, _readers(fields), (name,), "delete", problems)
     _check_delete_conflict(policy, table.get("on_delete_conflict", "keep"), problems)
     return policy
 
@@ -130,8 +133,16 @@ def _check_delete_conflict(policy: CollectionPolicy, given: object, problems: Pr
         )
 
 
+def _readers(fields: Mapping[str, FieldPolicy]) -> frozenset[str] | None:
+    """The roles that may read something of a record; None: every role."""
+    lists = [field.read for field in fields.values()]
+    if not lists or None in lists:
+        return None
+    return frozenset().union(*(roles for roles in lists if roles is not None))
+
+
 def _fields(
-    name: str, table: dict[str, Any], write: frozenset[str] | None, problems: Problems
+    name: str, table: dict[str, Any], access: Access, problems: Problems
 ) -> dict[str, FieldPolicy]:
     path = (name, "fields")
     given = table.get("fields")
@@ -147,7 +158,7 @@ def _fields(
     fields = {}
     for field_name, rules in given.items():
         read_name((*path, field_name), problems)
-        loaded = load_field(name, field_name, rules, write, problems)
+        loaded = load_field(name, field_name, rules, access, problems)
         if loaded is not None:
             fields[field_name] = loaded
     return fields

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -11,6 +11,7 @@ from .errors import UnknownCollection
 from .fields import CollectionPolicy
 from .loading import load
 from .targets import Targets
+from .visibility import Visibility, visibility
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +51,10 @@ class Policy:
             return self.collections[name]
         except KeyError:
             raise UnknownCollection(name, self.collections) from None
+
+    def visibility(self, roles: Collection[str] | None) -> Visibility:
+        """What someone with `roles` may read."""
+        return visibility(self.collections, roles)
 
 
 def policy_hash(text: str) -> str:

@@ -24,6 +24,9 @@ MAX_LANDMARKS = 32
 MAX_PREVIOUS_RUNS = 64
 """Runs between two welcomes that a replica may name; each is one opening without a network."""
 
+MAX_VIEW_CHARS = 64
+"""Of the mark of a way of seeing; those of this version have 32."""
+
 MAX_TEXT_CHARS = 256
 """Of the names in a hello that only people read (device, software)."""
 
@@ -58,6 +61,9 @@ class Admission:
     digests: Mapping[int, bytes]
     """The log's digests at the seqs that the hello names, as far as they exist."""
     server_us: int
+    acknowledged: int | None = None
+    """The seq up to which the replica's digests of acknowledged ops are stored; None for a
+    replica that is new."""
 
 
 def judge_hello(hello: Hello, policy: PolicyOffer) -> Refused | None:
@@ -107,6 +113,8 @@ def _malformed(hello: Hello) -> str | None:
             return f"({point.seq}, {len(point.digest)} bytes) is not a place in a log"
     if len(hello.device) > MAX_TEXT_CHARS or len(hello.software) > MAX_TEXT_CHARS:
         return f"the names of device and software have up to {MAX_TEXT_CHARS} characters"
+    if len(hello.view) > MAX_VIEW_CHARS:
+        return f"the mark of a way of seeing has up to {MAX_VIEW_CHARS} characters"
     if not 0 <= hello.policy_version <= SAFE_INTEGER:
         return f"{hello.policy_version} is not the version of a policy"
     return None
@@ -144,10 +152,16 @@ def last_common_seq(hello: Hello, admission: Admission) -> int | None:
     return common if diverged else None
 
 
-def where_to_start(hello: Hello, admission: Admission, diverged: int | None) -> Paging | None:
-    """Where the replica has to page through snapshots; None where the log suffices."""
+def where_to_start(
+    hello: Hello, admission: Admission, diverged: int | None, view: str
+) -> Paging | None:
+    """Where the replica has to page through snapshots; None where the log suffices.
+
+    A replica whose roles give another way of seeing now pages all of it anew.
+    """
     head = admission.head.seq
-    if diverged is not None or (hello.cursor.seq == 0 and head > 0):
+    anew = hello.cursor.seq == 0 or hello.view != view
+    if diverged is not None or (anew and head > 0):
         return Paging(head, head + 1, 0)
     if hello.cursor.seq + 1 < admission.log_start:
         return Paging(head, 0, hello.cursor.seq)

@@ -30,6 +30,8 @@ class OutboxSummary(Part, frozen=True):
     failed: int = 0
     oldest_age_ms: int = 0
     signed_out: int = 0
+    reasons: dict[str, int] = {}
+    """Failed ops by the code of their last failure, the 8 most frequent ones."""
 
 
 class Landmark(Part, frozen=True):
@@ -86,6 +88,19 @@ class Hello(Message, tag="hello", frozen=True):
     outbox: OutboxSummary = OutboxSummary()
     device: str = ""
     """A name for people: "tablet", "ward phone 3"."""
+    view: str = ""
+    """The way of seeing under which this replica's records were sent ("": all of it)."""
+
+
+class EarlierAttempt(Part, frozen=True):
+    """An attempt without success, as the device remembers it."""
+
+    request_id: str
+    sent_us: int
+    """The device's clock."""
+    ended: str
+    """How (protocol/earlier.py): ``cut``, ``no_answer``, ``stopped``, ``held``,
+    ``transient:REASON`` or ``refused:CODE``."""
 
 
 class PushedOp(Part, frozen=True):
@@ -97,6 +112,8 @@ class PushedOp(Part, frozen=True):
     created_us: int
     attempts: int
     """Times that this op was sent, this one included."""
+    earlier: tuple[EarlierAttempt, ...] = ()
+    """The newest 8 attempts before this one that had no success, for traces."""
 
 
 class Push(Message, tag="push", frozen=True):
@@ -129,13 +146,17 @@ class CursorReport(Message, tag="cursor", frozen=True):
 class AcknowledgedDigest(Message, tag="acknowledged", frozen=True):
     """Reconciliation: which own ops this replica saw acknowledged in (from_seq, to_seq].
 
-    ``digest`` is the XOR of blake2b-128 over each op_id, so order plays no part.
+    ``digest`` is the XOR of blake2b-128 over each op_id, so order plays no part. Own are
+    all ops that were in this replica's queue; the server may know some of them from
+    another replica, where a file was copied, so the op_ids are named as well.
     """
 
     from_seq: int
     to_seq: int
     count: int
     digest: bytes
+    op_ids: bytes = b""
+    """The 16 bytes of each op_id, in the order of the log; "" from an older replica."""
 
 
 class SnapshotRequest(Message, tag="snapshots?", frozen=True):
@@ -187,6 +208,12 @@ class Welcome(Message, tag="welcome", frozen=True):
     """Set where the replica has to page through snapshots before it is live."""
     diverged: int | None
     """The last common seq, where the server's log is not the one that the replica knows."""
+    view: str = ""
+    """The way of seeing that the roles give; another one than the hello's means that
+    ``paging`` starts anew, and that what is hidden now must go."""
+    acknowledged: int | None = None
+    """The seq up to which this server has this replica's digests of acknowledged ops: the
+    next one begins there. None: it never heard of the replica, or is an older server."""
 
 
 class Refused(Message, tag="refused", frozen=True):

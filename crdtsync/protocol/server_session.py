@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from crdtsync.documents.ops import SAFE_INTEGER, is_op_id
 from crdtsync.protocol import close_codes
 from crdtsync.protocol.admission import (
@@ -27,6 +29,7 @@ from crdtsync.protocol.admission import (
     resume_paging,
     where_to_start,
 )
+from crdtsync.protocol.earlier import plausible_summary
 from crdtsync.protocol.messages import (
     PROTOCOL_VERSION,
     AcknowledgedDigest,
@@ -80,6 +83,9 @@ HELLO_TIMEOUT_US = 10_000_000
 MAX_REQUESTS_IN_FLIGHT = 64
 """Requests for receipts, heads, pages and history that may be unanswered at once."""
 
+MAX_ACKNOWLEDGED_OPS = 1_000
+"""Op_ids that one digest for reconciliation names: 16 kB."""
+
 RESTART_RETRY_MS = 1_000
 """When replicas should come back to a server that restarts."""
 
@@ -104,6 +110,7 @@ class ServerSession:
         self._pinged_us = 0
         self._expires_us: int | None = None
         self._head = Landmark(0, b"")
+        self._view = ""
 
     # ── what comes in from the wire ─────────────────────────────────────────
 
@@ -115,6 +122,9 @@ class ServerSession:
         kind = type(message)
         if kind not in ALLOWED[self.state]:
             return self._violation(f"a {_name(kind)} arrived while {self.state.value}")
+        if self._expires_us is not None and now_us >= self._expires_us:
+            # The timer may be late; what comes after the end is not looked at.
+            return self.sign_in_ended()
         return _HANDLERS[kind](self, message, now_us)
 
     def receive_garbage(self, words: str) -> list[Action]:
@@ -134,7 +144,7 @@ class ServerSession:
                 return self._goodbye(close_codes.SILENT, "no hello was completed in time", 0)
             return []
         if self._expires_us is not None and now_us >= self._expires_us:
-            return self._goodbye(close_codes.SIGNED_OUT, "the sign-in has ended; sign in again", 0)
+            return self.sign_in_ended()
         if now_us >= self._heard_us + self._limits.silence_ms * 1_000:
             return self._goodbye(close_codes.SILENT, "nothing was heard for too long", 0)
         if now_us >= max(self._heard_us, self._pinged_us) + self._limits.heartbeat_ms * 1_000:
@@ -158,17 +168,26 @@ class ServerSession:
     # ── results of what was asked for ───────────────────────────────────────
 
     def authenticated(
-        self, user: str, roles: frozenset[str], expires_us: int | None = None
+        self,
+        user: str,
+        roles: frozenset[str],
+        expires_us: int | None = None,
+        view: str = "",
     ) -> list[Action]:
-        """The sign-in is good: this is who speaks."""
+        """The sign-in is good: this is who speaks, and how they see the records."""
         if self.state is not State.AUTHORISING or self.hello is None:
             return []
         self.user, self.roles, self._expires_us = user, roles, expires_us
+        self._view = view
         return [Admit(self.hello, user, roles)]
 
     def not_authenticated(self, words: str) -> list[Action]:
         """The sign-in is not good; a person has to sign in again."""
         return self._refuse(Refused("unauthorized", words, False), close_codes.SIGNED_OUT)
+
+    def no_access(self, words: str) -> list[Action]:
+        """The sign-in is good, but not for this space; a person has to ask for access."""
+        return self._refuse(Refused("no_access", words, False))
 
     def not_admitted(
         self, code: str, words: str, retry_after_ms: int = FAULT_RETRY_MS
@@ -186,7 +205,7 @@ class ServerSession:
         self._head = admission.head
         self._heard_us = now_us
         diverged = last_common_seq(hello, admission)
-        paging = where_to_start(hello, admission, diverged)
+        paging = where_to_start(hello, admission, diverged, self._view)
         older = hello.policy_version < self._policy.version
         welcome = Welcome(
             PROTOCOL_VERSION,
@@ -200,6 +219,8 @@ class ServerSession:
             self._limits,
             paging,
             diverged,
+            self._view,
+            admission.acknowledged,
         )
         if paging is not None:
             self.state = State.PAGING
@@ -268,6 +289,10 @@ class ServerSession:
         """The server met a fault of its own on this connection."""
         return self._goodbye(close_codes.SERVER_FAULT, words, FAULT_RETRY_MS)
 
+    def sign_in_ended(self, words: str = "the sign-in has ended; sign in again") -> list[Action]:
+        """The sign-in has expired, or was taken back."""
+        return self._goodbye(close_codes.SIGNED_OUT, words, 0)
+
     def too_slow(self) -> list[Action]:
         """The peer has not read what was sent for too long."""
         return self._goodbye(close_codes.TOO_SLOW, "what was sent is not being read", 0)
@@ -279,6 +304,7 @@ class ServerSession:
     # ── messages, one by one ────────────────────────────────────────────────
 
     def _on_hello(self, hello: Hello, now_us: int) -> list[Action]:
+        hello = msgspec.structs.replace(hello, outbox=plausible_summary(hello.outbox))
         self.hello = hello
         refused = judge_hello(hello, self._policy)
         if refused is not None:
@@ -326,12 +352,15 @@ class ServerSession:
             report.seq, outbox.pending, outbox.failed, outbox.oldest_age_ms, outbox.signed_out
         ):
             return self._violation("a cursor report holds a number that counts nothing")
-        return [NoteCursor(report.seq, outbox)]
+        return [NoteCursor(report.seq, plausible_summary(outbox))]
 
     def _on_acknowledged(self, digest: AcknowledgedDigest, now_us: int) -> list[Action]:
         sensible = _counts(digest.from_seq, digest.to_seq, digest.count)
         if not sensible or digest.from_seq > digest.to_seq or len(digest.digest) != 16:
             return self._violation("a digest of acknowledged ops names no range of the log")
+        named = len(digest.op_ids)
+        if named > 16 * MAX_ACKNOWLEDGED_OPS or named not in (0, 16 * digest.count):
+            return self._violation("a digest of acknowledged ops names others than it counts")
         return [NoteAcknowledged(digest)]
 
     def _on_ping(self, ping: Ping, now_us: int) -> list[Action]:

@@ -21,6 +21,7 @@ from crdtsync.documents.ops import (
     FieldWrite,
     Op,
 )
+from crdtsync.documents.redaction import redact_state
 from crdtsync.documents.state import FOLD_PREFIX, LogEntry, RecordState, Stub
 from crdtsync.documents.writing import inherit
 from crdtsync.protocol.errors import ProtocolError
@@ -66,6 +67,7 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     if fresh[0].seq != cursor.seq + 1 or fresh[-1].seq != cursor.seq + len(fresh):
         raise AssertionError("a gap in the log must have ended the connection")
     states: dict[tuple[str, str], RecordState] = {}
+    sight = file.sight
     touched: Touched = set()
     seen_bytes = 0
     for entry in fresh:
@@ -92,6 +94,10 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
     file.set_cursor(Landmark(last.seq, last.digest))
     file.put("last_effective_us", file.clock.last_effective_us)
     touched |= set(states) | drop_covered(file, last.seq, now_us)
+    for key, state in tuple(states.items()):
+        if not redact_state(state, sight):
+            file.run("put_state", None, *key)
+            del states[key]
     store_confirmed(file, states.values())
     for collection, record in touched - set(states):
         refresh(file, collection, record)

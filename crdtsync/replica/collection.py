@@ -19,7 +19,7 @@ from crdtsync.replica.errors import NoSuchRecord
 from crdtsync.replica.history import FieldHistory, PastValue
 from crdtsync.replica.local import Write, Written, check_required, check_unchanged
 from crdtsync.replica.querying import Filter, query
-from crdtsync.replica.record import Record
+from crdtsync.replica.record import Record, not_readable
 from crdtsync.replica.repeats import (
     Same,
     same_deletion,
@@ -55,6 +55,16 @@ class Collection(Mapping[str, Record]):
     def policy(self) -> CollectionPolicy:
         """The rules of this collection, as of the newest policy that is known here."""
         return self._replica.policy.collection(self.name)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The fields that this user's roles may not read, as far as a server has told them."""
+        sight = self._replica.sight
+        return frozenset(
+            field.name
+            for field in self.policy.fields.values()
+            if not sight.may_read(self.name, field.root)
+        )
 
     def __getitem__(self, record_id: str) -> Record:
         record = self._read(record_id)
@@ -99,6 +109,9 @@ class Collection(Mapping[str, Record]):
         A field in conflict matches when one of its candidates does: until
         somebody chose, an allergy counts as present.
         """
+        for name in (*(fields or {}), *((order_by,) if order_by is not None else ())):
+            if name in self.hidden:
+                raise not_readable(self.name, name)
         text, values = query(self.policy, Filter(dict(fields or {}), order_by, descending, limit))
         ids = await self._replica.read_elsewhere(text, values)
         records = (self._read(row[0]) for row in ids)
@@ -123,7 +136,8 @@ class Collection(Mapping[str, Record]):
             return None
         if not exists(state, policy) and not state.fields.get("d/"):
             return None
-        return Record(self, policy, state, sync_state, self._replica.log_generation)
+        generation = self._replica.log_generation
+        return Record(self, policy, state, sync_state, generation, self.hidden)
 
     def _as_record(self, written: Written) -> Record:
         """The record after a write of ours, even if somebody had deleted it before."""

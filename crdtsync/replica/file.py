@@ -11,7 +11,7 @@ import msgspec
 
 from crdtsync.database import queries
 from crdtsync.documents.clock import HybridClock
-from crdtsync.policy import CollectionPolicy, Policy
+from crdtsync.policy import CollectionPolicy, Policy, Visibility
 from crdtsync.protocol.client_session import landmarks
 from crdtsync.protocol.messages import Landmark, Paging
 from crdtsync.replica.errors import NotAReplica
@@ -150,6 +150,14 @@ class ReplicaFile:
     def set_roles(self, user: str, roles: Iterable[str]) -> None:
         """Note what the server said about a user."""
         self.put(f"roles of {user}", msgspec.json.encode(sorted(roles)).decode())
+
+    @property
+    def sight(self) -> Visibility:
+        """What the records here were sent under: what the last welcome lets its user see."""
+        roles = self.text("view_roles") if self.text("view") else None
+        return self.policy.visibility(
+            None if roles is None else msgspec.json.decode(roles, type=list[str])
+        )
 
     def collection(self, name: str) -> CollectionPolicy:
         """The rules of a collection; raises UnknownCollection."""

@@ -26,6 +26,7 @@ from crdtsync.replica.errors import NoSuchRecord
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.repeats import Same
+from crdtsync.replica.seeing import delete_what_is_known
 from crdtsync.replica.shown import confirmed, read_op, shown, store_shown
 
 Make = Callable[[RecordState, CollectionPolicy, Authorship], Op | None]
@@ -74,7 +75,7 @@ def write(file: ReplicaFile, wanted: Write) -> Written:
     author = Authorship(wanted.op_id, wanted.user, stamp_us, file.roles_of(wanted.user))
     op = wanted.make(state, policy, author)
     if op is not None:
-        op = _name_what_waits(file, op, policy)
+        op = delete_what_is_known(file, _name_what_waits(file, op, policy))
         outbox.append(file, op, wanted.now_us)
         state.overlay(op)
         store_shown(file, state)

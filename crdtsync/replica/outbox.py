@@ -18,6 +18,8 @@ import msgspec
 
 from crdtsync.catalogue import reason
 from crdtsync.protocol.backoff import LONGEST_MS, retry_delay_ms
+from crdtsync.protocol.close_codes import NORMAL, SILENT
+from crdtsync.protocol.earlier import CUT, HELD, NO_ANSWER, refused, transient
 from crdtsync.protocol.messages import (
     Answer,
     Held,
@@ -26,6 +28,7 @@ from crdtsync.protocol.messages import (
     RefusedOp,
     Transient,
 )
+from crdtsync.replica.attempts import end_sending, note_attempt, read_earlier
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.queue_rows import (
     ENCODER,
@@ -112,7 +115,7 @@ def start_sending(
     chosen: list[PushedOp] = []
     too_large: set[tuple[str, str]] = set()
     size_bytes = 0
-    for op_id, data, created_us, attempts, after in found:
+    for op_id, data, created_us, attempts, after, told in found:
         op = read_op(data)
         if (op.collection, op.record) in too_large:
             continue
@@ -120,11 +123,15 @@ def start_sending(
             too_large.add((op.collection, op.record))
             _refuse_here(file, op_id, frame_bytes)
             continue
-        size_bytes += len(data) + ENVELOPE_BYTES
+        earlier = told or b""
+        if len(data) + ENVELOPE_BYTES + len(earlier) > frame_bytes:
+            earlier = b""  # for traces only: the op itself goes first
+        size_bytes += len(data) + ENVELOPE_BYTES + len(earlier)
         if chosen and size_bytes > min(PUSH_BYTES, frame_bytes * 3 // 4):
             break
-        chosen.append(PushedOp(op, after, created_us, attempts + 1))
-        file.run("mark_sending", request_id, op_id)
+        attempted = read_earlier(earlier or None)
+        chosen.append(PushedOp(op, after, created_us, attempts + 1, attempted))
+        file.run("mark_sending", request_id, now_us, op_id)
     return chosen
 
 
@@ -136,9 +143,10 @@ def _refuse_here(file: ReplicaFile, op_id: str, frame_bytes: int) -> None:
     refresh(file, row.collection, row.record)
 
 
-def connection_lost(file: ReplicaFile) -> None:
-    """What was being sent is pending again; invariant 3 makes sending it twice safe."""
-    file.run("sending_is_pending")
+def connection_lost(file: ReplicaFile, code: int = NORMAL) -> None:
+    """What was being sent is pending again; ``code`` is the one that the connection was
+    closed with, if this side closed it."""
+    end_sending(file, NO_ANSWER if code == SILENT else CUT)
 
 
 def next_retry(file: ReplicaFile, user: str, now_us: int) -> int | None:
@@ -175,10 +183,13 @@ def store_answers(
                 accept(file, row, answer)
                 continue
             case Held():
+                _note_attempt(file, row, HELD)
                 file.run("held", answer.op_id)
             case RefusedOp():
+                _note_attempt(file, row, refused(answer.code))
                 _refused(file, row, answer)
             case Transient():
+                _note_attempt(file, row, transient(answer.reason))
                 delay_ms = retry_delay_ms(row.attempts, draw, answer.retry_after_ms)
                 file.run(
                     "fail_for_now",
@@ -192,6 +203,10 @@ def store_answers(
         elif _must_be_written_anew(row, answer):
             take_out(file, row, written_anew(row, new_id), row.created_us)
     return _refreshed(file, touched | drop_covered(file, file.cursor.seq, now_us))
+
+
+def _note_attempt(file: ReplicaFile, row: Row, ended: str) -> None:
+    note_attempt(file, row.op_id, row.request_id, row.sent_us, row.earlier, ended)
 
 
 def accept(file: ReplicaFile, row: Row, receipt: Receipt) -> None:

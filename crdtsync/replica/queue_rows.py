@@ -13,7 +13,9 @@ import msgspec
 
 from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op
+from crdtsync.protocol.earlier import MAX_REASONS, code_of
 from crdtsync.protocol.messages import OutboxSummary
+from crdtsync.replica.attempts import read_earlier
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.shown import read_op
 
@@ -36,6 +38,7 @@ class Row:
         "code",
         "collection",
         "created_us",
+        "earlier",
         "ever_sent",
         "field",
         "op",
@@ -46,6 +49,7 @@ class Row:
         "record",
         "request_id",
         "retry_at_us",
+        "sent_us",
         "seq",
         "state",
         "unanswered",
@@ -74,6 +78,8 @@ class Row:
         self.seq: int | None = row[17]
         self.received_us: int | None = row[18]
         self.cancelling: bytes | None = row[19]
+        self.sent_us: int | None = row[20]
+        self.earlier = read_earlier(row[21])
 
     @property
     def needs_person(self) -> bool:
@@ -152,6 +158,8 @@ class Counts:
     other_authors: int = 0
     oldest_created_us: int | None = None
     next_retry_us: int | None = None
+    reasons: tuple[tuple[str, int], ...] = ()
+    """Failed ops by the code of their last failure, the most frequent ones first."""
 
     @property
     def total(self) -> int:
@@ -166,6 +174,7 @@ class Counts:
             self.retrying + self.refused,
             age_us // 1_000,
             self.other_authors,
+            dict(self.reasons),
         )
 
 
@@ -187,4 +196,13 @@ def counts(file: ReplicaFile, user: str) -> Counts:
                 next_retry = retry_us if next_retry is None else min(next_retry, retry_us)
         if author != user and state in ("pending", "failed"):
             others += number
-    return Counts(pending, sending, retrying, refused, others, oldest, next_retry)
+    reasons = _failed_by_code(file) if retrying or refused else ()
+    return Counts(pending, sending, retrying, refused, others, oldest, next_retry, reasons)
+
+
+def _failed_by_code(file: ReplicaFile) -> tuple[tuple[str, int], ...]:
+    found: dict[str, int] = {}
+    for code, number in file.all("failed_by_code"):
+        # A server's code may be anything; those that are none count together.
+        found[code_of(code)] = found.get(code_of(code), 0) + number
+    return tuple(list(found.items())[:MAX_REASONS])

@@ -10,10 +10,24 @@ from typing import Any
 
 import msgspec
 
+from crdtsync.catalogue import attempt_ended
 from crdtsync.catalogue import reason as reason_words
 from crdtsync.documents.conflict import moment
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, Op
 from crdtsync.replica.outbox import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAttempt:
+    """A time that a change was sent without success."""
+
+    request_id: str
+    sent_at: datetime
+    ended: str  # cut, no_answer, stopped, held, transient:REASON or refused:CODE
+
+    def words(self, lang: str = "en") -> str:
+        """How it ended, in the reader's language."""
+        return attempt_ended(self.ended, lang)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +41,7 @@ class OutboxItem:
     fields: dict[str, Any]  # what it writes, as plain JSON
     state: str  # pending, sending or failed; "acknowledged" counts as sending
     attempts: int  # times it was sent
+    earlier: tuple[PastAttempt, ...] = ()  # the newest 8 of them that had no success
     created_at: datetime
     retry_at: datetime | None  # when it is tried again by itself
     needs_person: bool  # failed, and waits for retry, edit or discard
@@ -56,6 +71,14 @@ class OutboxItem:
             "fields": self.fields,
             "state": self.state,
             "attempts": self.attempts,
+            "earlier": [
+                {
+                    "request_id": one.request_id,
+                    "sent_at": one.sent_at.isoformat(),
+                    "ended": one.ended,
+                }
+                for one in self.earlier
+            ],
             "created_at": self.created_at.isoformat(),
             "retry_at": self.retry_at.isoformat() if self.retry_at else None,
             "needs_person": self.needs_person,
@@ -90,6 +113,10 @@ def _item(row: Row, waits_for: str | None) -> OutboxItem:
         fields=plain_fields(row.op),
         state="sending" if row.state == "acknowledged" else row.state,
         attempts=row.attempts,
+        earlier=tuple(
+            PastAttempt(request_id=one.request_id, sent_at=moment(one.sent_us), ended=one.ended)
+            for one in row.earlier
+        ),
         created_at=moment(row.created_us),
         retry_at=moment(row.retry_at_us) if row.retry_at_us is not None else None,
         needs_person=row.needs_person,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crdtsync.documents.conflict import Conflict, moment, plain_json
-from crdtsync.documents.errors import UnresolvedConflict, UsageError
+from crdtsync.documents.errors import NotPermitted, UnresolvedConflict, UsageError
 from crdtsync.documents.reading import conflicts, is_deleted, read_field
 from crdtsync.documents.state import RecordState
 from crdtsync.documents.versions import Basis, version_of
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class Record(Mapping[str, Any]):
-    """A read-only mapping from every field of the policy to its value.
+    """A read-only mapping from every field that may be read to its value.
 
     It shows the record as of when it was read and never changes. A field that
     was never written or was cleared reads None, a counter 0, a set is empty, and
     a field in conflict is a ``Conflict``.
     """
 
-    __slots__ = ("_collection", "_policy", "_state", "log_generation", "sync_state")
+    __slots__ = ("_collection", "_hidden", "_policy", "_state", "log_generation", "sync_state")
 
     def __init__(
         self,
@@ -37,7 +37,9 @@ class Record(Mapping[str, Any]):
         state: RecordState,
         sync_state: str,
         log_generation: int,
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
+        self._hidden = hidden
         self._collection = collection
         self._policy = policy
         self._state = state
@@ -53,13 +55,24 @@ class Record(Mapping[str, Any]):
                 f"{self._policy.name} has no field {name!r}; the policy knows: "
                 f"{', '.join(self._policy.fields)}"
             )
+        if name in self._hidden:
+            raise not_readable(self._policy.name, name)
         return read_field(self._state, field, self._collection.resolve_conflict)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._policy.fields)
+        return (name for name in self._policy.fields if name not in self._hidden)
 
     def __len__(self) -> int:
-        return len(self._policy.fields)
+        return len(self._policy.fields) - len(self._hidden)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._policy.fields and name not in self._hidden
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The fields that this user's roles may not read: reading one raises NotPermitted,
+        so that "may not be seen" is never taken for "is empty"."""
+        return self._hidden
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={self[name]!r}" for name in self if self._is_set(name))
@@ -107,8 +120,8 @@ class Record(Mapping[str, Any]):
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
         """The fields that wait for a person."""
-        found = (self[field.name] for field in conflicts(self._state, self._policy))
-        return tuple(found)
+        open_fields = (field.name for field in conflicts(self._state, self._policy))
+        return tuple(self[name] for name in open_fields if name not in self._hidden)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values by field; a conflict is ``{"conflict": [candidates]}``."""
@@ -142,3 +155,8 @@ class Record(Mapping[str, Any]):
     async def history(self, name: str) -> FieldHistory:
         """Every value that the field had, newest first, and why each left."""
         return await self._collection.history(self.id, name)
+
+
+def not_readable(collection: str, name: str) -> NotPermitted:
+    """The error for a field that the roles of this user may not read."""
+    return NotPermitted(f"your role may not read {name!r} of {collection}")

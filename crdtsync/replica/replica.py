@@ -18,7 +18,7 @@ from crdtsync.documents.conflict import Conflict, moment
 from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op, check_identifier
 from crdtsync.documents.state import LogEntry, RecordState
-from crdtsync.policy import Policy
+from crdtsync.policy import Policy, Visibility
 from crdtsync.replica import editing, local, outbox
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.errors import (
@@ -35,12 +35,14 @@ from crdtsync.replica.progress import Progress
 from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.queue_view import OutboxItem, items
 from crdtsync.replica.reader import View, open_reader
+from crdtsync.replica.record import not_readable
 from crdtsync.replica.shown import shown
+from crdtsync.replica.signing_in import Token
 from crdtsync.replica.standing import raise_what_needs_a_person, status_of
 from crdtsync.replica.status import Status
 from crdtsync.replica.store import MEMORY, ReplicaStore, check_can_begin
 from crdtsync.replica.surroundings import System
-from crdtsync.replica.sync import Surroundings, Sync, Token
+from crdtsync.replica.sync import Surroundings, Sync
 from crdtsync.replica.transport import ConnectionLost, Dial, check_url, dial
 from crdtsync.replica.watching import Watch
 from crdtsync.replica.watching_status import StatusWatch
@@ -101,6 +103,7 @@ class Replica:
         self._status_watchers: set[StatusWatch] = set()
         self._moved = asyncio.Event()
         self._last_synced_us: int | None = None
+        self._sight: tuple[Policy, Visibility] | None = None
 
     @classmethod
     def open(
@@ -258,6 +261,8 @@ class Replica:
         field = self.policy.collection(collection).fields.get(name)
         if field is None:
             raise UsageError(f"{collection} has no field {name!r}")
+        if not self.sight.may_read(collection, field.root):
+            raise not_readable(collection, name)
         local_entries = await self._open_store().look(_seen, collection, record_id)
         entries: dict[int, LogEntry] = {entry.seq: entry for entry in local_entries}
         complete = False
@@ -276,6 +281,11 @@ class Replica:
         Reconnects by itself until ``disconnect``. Called again with the same
         address it tries at once (with the new token, if one is given); with
         another address it goes there.
+
+        ``token`` may be a function (``async`` or not): it is asked for a token for
+        each connection, so a sign-in that ends is renewed without a person. If the
+        server refuses even that token, ``status`` says that the device is signed
+        out, and the queue waits for the next ``connect``.
         """
         check_url(url)
         store = self._open_store()
@@ -297,7 +307,7 @@ class Replica:
             token=token,
             changed=self._changed,
             told=self._moved_on,
-            policy_changed=self._policy_changed,
+            rules_changed=self._rules_changed,
         )
         self._sync = sync
         self._sync_task = asyncio.create_task(_after(previous, sync.run), name="crdtsync sync")
@@ -493,6 +503,15 @@ class Replica:
             task.exception()  # its caller has it, unless the caller was cancelled
 
     @property
+    def sight(self) -> Visibility:
+        """What this user may read, by the roles that a server gave them last."""
+        policy = self.policy
+        if self._sight is None or self._sight[0] is not policy:
+            roles = self._open_view().roles_of(self.user)
+            self._sight = (policy, policy.visibility(roles))
+        return self._sight[1]
+
+    @property
     def log_generation(self) -> int:
         """How often a server was restored under this replica."""
         return self._open_view().number("log_generation")
@@ -545,7 +564,9 @@ class Replica:
                         watcher.tell(ids)
         self._moved_on()
 
-    def _policy_changed(self) -> None:
+    def _rules_changed(self) -> None:
+        """Another policy, or other roles: everything may read otherwise now."""
+        self._sight = None
         for watchers in self._watchers.values():
             for watcher in tuple(watchers):
                 watcher.tell((), everything=True)

@@ -21,6 +21,8 @@ from crdtsync.database import (
 )
 from crdtsync.documents.errors import UsageError
 from crdtsync.policy import Policy
+from crdtsync.protocol.earlier import STOPPED
+from crdtsync.replica.attempts import end_sending
 from crdtsync.replica.errors import NotAReplica, ReplicaClosed
 from crdtsync.replica.file import (
     SCHEMA_PACKAGE,
@@ -100,7 +102,7 @@ class ReplicaStore:
                 chosen = prepare_inside(connection)
                 file = ReplicaFile(connection, chosen)
                 file.begin_run(run)
-                file.run("sending_is_pending")
+                end_sending(file, STOPPED)
                 rebuild_views(file)
             return file
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -33,10 +33,11 @@ from crdtsync.protocol.client_session import (
 from crdtsync.protocol.close_codes import NORMAL, PROTOCOL_ERROR, SILENT
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.errors import ProtocolError
-from crdtsync.protocol.messages import Head, History, Welcome
+from crdtsync.protocol.messages import AcknowledgedDigest, Head, History, Welcome
 from crdtsync.replica import applying, outbox, sync_jobs
 from crdtsync.replica.outbox import Touched
 from crdtsync.replica.progress import Progress
+from crdtsync.replica.signing_in import SIGN_IN_CODES, SignIns, Token, ask_for
 from crdtsync.replica.store import ReplicaStore
 from crdtsync.replica.transport import ConnectionLost, Dial, Transport
 
@@ -52,9 +53,8 @@ INBOX_FRAMES = 16
 LONGEST_WAIT_S = 20
 """Between two looks at the clock: it may have been set back since the deadline was made."""
 
-SIGN_IN_CODES = frozenset({"not_authenticated", "unauthorized", "signed_out", "token_expired"})
-
-Token = str | Callable[[], str | Awaitable[str]] | None
+REPORT_EVERY_US = 60_000_000
+"""Between two reports of acknowledged ops on one connection (see sync_jobs.acknowledged)."""
 
 
 class Surroundings(Protocol):
@@ -101,7 +101,7 @@ class Sync:
         token: Token,
         changed: Callable[[Touched | None], None],
         told: Callable[[], None],
-        policy_changed: Callable[[], None],
+        rules_changed: Callable[[], None],
     ) -> None:
         self.progress = Progress(wanted=True, connecting=True)
         self.url = url
@@ -113,7 +113,8 @@ class Sync:
         self._device = device
         self._changed = changed
         self._told = told
-        self._policy_changed = policy_changed
+        self._rules_changed = rules_changed
+        self._sign_ins = SignIns()
         self._session: ClientSession | None = None
         self._wake = asyncio.Event()
         self._again = asyncio.Event()
@@ -121,6 +122,7 @@ class Sync:
         self._asked: dict[int, _Question] = {}
         self._next_retry_us: int | None = None
         self._clock_us = 0
+        self._reported_us = 0
 
     # ── from outside ────────────────────────────────────────────────────────
 
@@ -134,6 +136,7 @@ class Sync:
         """Do not wait for the next attempt."""
         self.progress.stopped = None
         self.progress.signed_out = False
+        self._sign_ins.begin_anew()
         self._again.set()
         self._wake.set()
 
@@ -163,6 +166,7 @@ class Sync:
         failures = 0
         while True:
             self._again.clear()
+            self._sign_ins.welcomed = False
             self._tell(connecting=True, next_attempt_us=None)
             started_us = self._around.now_us()
             close = await self._one_connection()
@@ -174,7 +178,8 @@ class Sync:
             if not close.retry and self._again.is_set():
                 failures = 0
                 continue  # somebody signed in anew while the old sign-in was being refused
-            if not close.retry:
+            renewing = self._sign_ins.can_renew(close, self.token, steady=steady)
+            if not close.retry and not renewing:
                 self.progress.signed_out = close.reason in SIGN_IN_CODES
                 self._tell(stopped=close)
                 await self._again.wait()
@@ -191,7 +196,7 @@ class Sync:
     async def _one_connection(self) -> Close:
         try:
             try:
-                token = await self._token()
+                token = await ask_for(self.token)
             except Exception as error:
                 # The caller's own function, which may need a network itself.
                 return Close(1006, "no_token", f"no sign-in could be had: {error!r}", retry=True)
@@ -232,17 +237,11 @@ class Sync:
 
     async def _end(self, transport: Transport, code: int, words: str) -> None:
         try:
-            await self._store.change(outbox.connection_lost)
+            await self._store.change(outbox.connection_lost, code)
         except StorageError as error:
             self.progress.problem = str(error)
         await transport.close(code, words)
         self._changed(None)
-
-    async def _token(self) -> str | None:
-        if self.token is None or isinstance(self.token, str):
-            return self.token
-        given = self.token()
-        return given if isinstance(given, str) else await given
 
     async def _converse(self, transport: Transport, token: str | None) -> Close:
         now_us = self._around.now_us()
@@ -281,6 +280,7 @@ class Sync:
                     self._next_retry_us = None
                     session.outbox_changed()
                 session.tick(now_us)
+                await self._report_soon(session, now_us)
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
@@ -379,11 +379,12 @@ class Sync:
                 f"this sign-in is {welcome.user}'s; the replica was opened for {self._user}"
             )
             return
+        self._sign_ins.welcomed = True
         if welcome.policy is not None:
             try:
                 policy = Policy.parse(welcome.policy, source="the server's policy")
                 await self._store.adopt(policy)
-                self._policy_changed()
+                self._rules_changed()
             except PolicyError as error:
                 session.fail(
                     f"this version of crdtsync cannot read the server's policy; update it ({error})"
@@ -391,9 +392,12 @@ class Sync:
                 return
         now_us = self._around.now_us()
         self.progress.clock_skew_us = now_us - round_trip_us // 2 - welcome.server_us
+        had_roles = await self._store.look(lambda file: file.roles_of(self._user))
         ask, paging, cursor, touched = await self._store.change(
             sync_jobs.greet, welcome, self._user, now_us
         )
+        if had_roles != frozenset(welcome.roles):
+            self._rules_changed()
         self._tell(head_known=welcome.head.seq, cursor=cursor)
         if paging is not None:
             self._tell(first_sync_done=0, first_sync_total=0)
@@ -449,13 +453,24 @@ class Sync:
             await self._plan_retry(now_us)
 
     async def _went_live(self, session: ClientSession) -> None:
-        digest = await self._store.change(
+        digests = await self._store.change(
             sync_jobs.went_live, self.progress.head_known or 0, self._around.now_us()
         )
-        if digest is not None:
-            session.report(digest, self._around.now_us())
+        self._report(session, digests)
         self._tell(live=True, connecting=False, problem=None, next_attempt_us=None)
         await self._plan_retry(self._around.now_us())
+
+    def _report(self, session: ClientSession, digests: list[AcknowledgedDigest]) -> None:
+        self._reported_us = self._around.now_us()
+        for digest in digests:
+            session.report(digest, self._reported_us)
+
+    async def _report_soon(self, session: ClientSession, now_us: int) -> None:
+        """A connection may live for weeks: what it brought back is reported while it does."""
+        self._reported_us = min(self._reported_us, now_us)
+        due = now_us - self._reported_us >= REPORT_EVERY_US
+        if session.phase is Phase.LIVE and self.progress.live and due:
+            self._report(session, await self._store.change(sync_jobs.acknowledged))
 
     async def _plan_retry(self, now_us: int) -> None:
         self._next_retry_us = await self._store.look(outbox.next_retry, self._user, now_us)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from crdtsync.documents.ops import SAFE_INTEGER
 from crdtsync.documents.state import LogEntry, Stub
 from crdtsync.protocol.client_session import landmarks
 from crdtsync.protocol.messages import (
@@ -18,7 +19,14 @@ from crdtsync.protocol.messages import (
 from crdtsync.replica import applying, outbox
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.outbox import Touched
+from crdtsync.replica.seeing import see_anew
 from crdtsync.version import __version__
+
+REPORT_OPS = 1_000
+"""Op_ids of one report, as many as a server takes: 16 kB."""
+
+REPORTS_AT_ONCE = 4
+"""Reports that are made one right after the other; years offline take a few minutes."""
 
 
 def hello(file: ReplicaFile, *, user: str, token: str | None, device: str, now_us: int) -> Hello:
@@ -40,6 +48,7 @@ def hello(file: ReplicaFile, *, user: str, token: str | None, device: str, now_u
         client_us=now_us,
         outbox=outbox.counts(file, user).summary(now_us),
         device=device,
+        view=file.text("view") or "",
     )
 
 
@@ -49,14 +58,22 @@ def greet(
     """Note the welcome: (op_ids to ask for, where to page, cursor, what changed)."""
     file.welcomed()
     file.set_roles(user, welcome.roles)
+    if welcome.acknowledged is not None:
+        # Reports go on from what the server has: one that was lost is made again.
+        file.put("reported_seq", min(max(welcome.acknowledged, 0), SAFE_INTEGER))
     # A disk that failed when the last connection ended may have left ops as sending.
     outbox.connection_lost(file)
     outbox.bring_retries_near(file, now_us)
     outbox.doubt_receipts(file)
     touched: Touched = set()
     paging = welcome.paging
+    sees_anew = welcome.view != (file.text("view") or "")
     if welcome.diverged is not None:
         touched = applying.reset(file, welcome.diverged, paging, now_us)
+    if sees_anew:
+        touched |= see_anew(file, welcome, paging)
+    if welcome.diverged is not None or sees_anew:
+        pass  # paging starts anew
     elif paging is not None:
         # A first sync that was cut goes on where it stopped.
         paging = file.paging or paging
@@ -99,11 +116,25 @@ def apply(
     return touched
 
 
-def went_live(file: ReplicaFile, head_known: int, now_us: int) -> AcknowledgedDigest | None:
+def went_live(file: ReplicaFile, head_known: int, now_us: int) -> list[AcknowledgedDigest]:
     """The connection carries changes from now on; gives what is to be reported first."""
     _note_in_step(file, head_known, now_us)
+    digests = acknowledged(file)  # before old ones are forgotten
     applying.forget_old(file, now_us)
-    return _acknowledged_digest(file)
+    return digests
+
+
+def acknowledged(file: ReplicaFile) -> list[AcknowledgedDigest]:
+    """Own ops that the log brought back since the last report, for reconciliation.
+
+    In ranges that follow one another; what is beyond ``REPORTS_AT_ONCE`` of them goes
+    with the next report.
+    """
+    digests: list[AcknowledgedDigest] = []
+    while len(digests) < REPORTS_AT_ONCE and (digest := _next_digest(file)) is not None:
+        file.put("reported_seq", digest.to_seq)
+        digests.append(digest)
+    return digests
 
 
 def _note_in_step(file: ReplicaFile, head_known: int, now_us: int) -> None:
@@ -111,16 +142,17 @@ def _note_in_step(file: ReplicaFile, head_known: int, now_us: int) -> None:
         file.put("last_synced_us", now_us)
 
 
-def _acknowledged_digest(file: ReplicaFile) -> AcknowledgedDigest | None:
-    """Own ops that the log brought back since the last report, for reconciliation."""
+def _next_digest(file: ReplicaFile) -> AcknowledgedDigest | None:
     from_seq, to_seq = file.number("reported_seq"), file.cursor.seq
-    found = file.connection.execute(
-        "SELECT op_id FROM accepted WHERE seq > ? AND seq <= ?", (from_seq, to_seq)
-    ).fetchall()
+    found = file.all("accepted_within", from_seq, to_seq, REPORT_OPS + 1)
     if not found:
         return None
-    total = 0
-    for (op_id,) in found:
+    if len(found) > REPORT_OPS:
+        found = found[:REPORT_OPS]
+        to_seq = found[-1][1]
+    total, op_ids = 0, []
+    for op_id, _ in found:
         total ^= int.from_bytes(hashlib.blake2b(op_id.encode(), digest_size=16).digest(), "big")
-    file.put("reported_seq", to_seq)
-    return AcknowledgedDigest(from_seq, to_seq, len(found), total.to_bytes(16, "big"))
+        op_ids.append(bytes.fromhex(op_id.replace("-", "")))
+    digest = total.to_bytes(16, "big")
+    return AcknowledgedDigest(from_seq, to_seq, len(found), digest, b"".join(op_ids))

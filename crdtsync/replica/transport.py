@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +16,10 @@ from crdtsync.errors import CrdtsyncError
 from crdtsync.protocol.codec import MAX_SERVER_FRAME_BYTES
 from crdtsync.protocol.messages import SUBPROTOCOL
 from crdtsync.version import __version__
+
+FRAMES_LOGGER = logging.getLogger("crdtsync.replica.frames")
+# At DEBUG websockets would write down frames, and with the hello its token.
+FRAMES_LOGGER.setLevel(logging.WARNING)
 
 OPEN_TIMEOUT_S = 10
 CLOSE_TIMEOUT_S = 2
@@ -96,6 +101,7 @@ async def dial(url: str) -> Transport:
             max_size=MAX_SERVER_FRAME_BYTES,
             max_queue=MAX_WAITING_FRAMES,
             user_agent_header=f"crdtsync/{__version__}",
+            logger=FRAMES_LOGGER,
         )
     except (websockets.WebSocketException, OSError, TimeoutError) as error:
         raise ConnectionLost(_why(error)) from error

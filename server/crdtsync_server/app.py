@@ -1,47 +1,101 @@
-"""The ASGI application: the sync endpoint and two pages for whoever watches it."""
+"""The ASGI application: the sync endpoint, the interface for thin clients, and the pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from crdtsync.database import StorageError
 from crdtsync.protocol.messages import SUBPROTOCOL
+from crdtsync_server.access.middleware import protect
 from crdtsync_server.connection import Connection
+from crdtsync_server.http import bearer_token
+from crdtsync_server.observing.logs import request_logged
+from crdtsync_server.observing.routes import routes as observing_routes
+from crdtsync_server.pages.routes import index
+from crdtsync_server.pages.routes import routes as page_routes
+from crdtsync_server.problems import Problem, answer_problem
+from crdtsync_server.report.routes import routes as report_routes
+from crdtsync_server.rest.routes import routes as rest_routes
 from crdtsync_server.websocket import ABORT
 
 if TYPE_CHECKING:
     from crdtsync_server.service import Service
 
+logger = logging.getLogger("crdtsync.server.http")
+
 UPGRADE_WORDS = f"this is a crdtsync server; connect with WebSocket, subprotocol {SUBPROTOCOL}\n"
 
 
-def make_app(service: Service) -> Starlette:
+def make_app(service: Service) -> ASGIApp:
     """The application of a service that runs, or is about to."""
 
-    async def healthz(request: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def readyz(request: Request) -> Response:
-        if service.draining:
-            return PlainTextResponse("stopping\n", status_code=503)
-        return PlainTextResponse("ready\n")
-
     async def root(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return await index(request)
         return PlainTextResponse(UPGRADE_WORDS, status_code=426, headers={"Upgrade": "websocket"})
 
-    return Starlette(
+    handler = cast(Any, answer_problem)
+    app = Starlette(
         routes=[
             WebSocketRoute("/", SyncEndpoint(service)),
             Route("/", root),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-        ]
+            *observing_routes(service),
+            *report_routes(service),
+            *rest_routes(service),
+            *page_routes(service),
+        ],
+        exception_handlers={Problem: handler, HTTPException: handler, StorageError: handler},
     )
+    app.state.service = service
+    return protect(NumberedRequests(app), service)
+
+
+class NumberedRequests:
+    """Gives each HTTP request its request_id, and answers those that meet a fault of ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid.uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def numbered(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                answered.status = message["status"]
+                message = {
+                    **message,
+                    "headers": [*message["headers"], (b"x-request-id", request_id.encode())],
+                }
+            await send(message)
+
+        with request_logged(scope, request_id) as answered:
+            try:
+                await self._app(scope, receive, numbered)
+            except Exception as error:
+                if started:
+                    # Half an answer is out: ending the connection is all that can still be said.
+                    logger.exception("an answer broke off request_id=%s", request_id)
+                    raise
+                response = await answer_problem(Request(scope), error)
+                await response(scope, receive, numbered)
 
 
 class SyncEndpoint:
@@ -59,7 +113,13 @@ class SyncEndpoint:
             await _deny(send, 400, UPGRADE_WORDS)
         else:
             await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-            connection = Connection(self._service, receive, send, scope["extensions"][ABORT])
+            connection = Connection(
+                self._service,
+                receive,
+                send,
+                scope["extensions"][ABORT],
+                bearer_token(Headers(scope=scope)),
+            )
             await self._service.serve_connection(connection)
 
 

@@ -34,8 +34,11 @@ from crdtsync.protocol.server_actions import (
     Submit,
 )
 from crdtsync.protocol.server_session import HELLO_TIMEOUT_US, ServerSession
-from crdtsync_server.authentication import NotAuthenticated
-from crdtsync_server.hub import Feed, changes_frame
+from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
+from crdtsync_server.hub import Feed, Frame, changes_frame
+from crdtsync_server.observing.logs import bind, event, log_answers
+from crdtsync_server.observing.recording import bounded
+from crdtsync_server.sight import Sight
 from crdtsync_server.storage.reading import read_history, read_log, read_snapshots
 from crdtsync_server.work import AdmitWork, Fault, LookUpWork, Origin, PushWork
 
@@ -63,8 +66,13 @@ class Connection:
         receive: Callable[[], Any],
         send: Callable[[AsgiMessage], Any],
         abort: Callable[[], None],
+        token: str | None = None,
     ) -> None:
+        """``token`` is that of the opening's Authorization header; the hello's goes first."""
         self.replica_id = ""
+        self._token = token
+        self._identity: Identity | None = None
+        self._seat: tuple[str, str] | None = None
         self._service = service
         self._receive = receive
         self._asgi_send = send
@@ -73,6 +81,7 @@ class Connection:
             policy=service.offer, limits=service.settings.limits, now_us=service.now_us()
         )
         self._origin: Origin | None = None
+        self._sight: Sight | None = None
         self._feed: Feed | None = None
         self._position: int | None = None
         self._outgoing: deque[bytes] = deque()
@@ -85,8 +94,14 @@ class Connection:
         self._sending_since_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped_reading = False
+        self._peer_code: int = close_codes.NORMAL
 
     # ── for the service and the hub ─────────────────────────────────────────
+
+    @property
+    def skew_us(self) -> int | None:
+        """The device's clock minus ours, as its hello arrived; None before that."""
+        return None if self._origin is None else self._origin.skew_us
 
     def wake(self) -> None:
         """The space's log has grown."""
@@ -101,6 +116,11 @@ class Connection:
     def stop_reading(self) -> None:
         """The server is about to stop: frames that come from now on are not looked at."""
         self._stopped_reading = True
+
+    def end_sign_in(self, is_over: Callable[[Identity], bool], words: str) -> None:
+        """Some sign-ins were taken back: if this one is among them, it ends."""
+        if self._identity is not None and is_over(self._identity):
+            self._perform(self._session.sign_in_ended(words))
 
     def restart(self) -> None:
         """Everything is answered: say goodbye."""
@@ -124,6 +144,8 @@ class Connection:
                 self._timer.cancel()
             if self._origin is not None:
                 self._service.hub.leave(self._origin.space, self)
+            if self._seat is not None:
+                self._service.access.quotas.seats.leave(*self._seat)
             writer.cancel()
             await asyncio.wait([writer])
             self._log_end()
@@ -133,6 +155,7 @@ class Connection:
             await self._has_room.wait()
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
+                self._peer_code = event.get("code") or close_codes.NORMAL
                 return
             if self._stopped_reading:
                 continue
@@ -167,7 +190,9 @@ class Connection:
     async def _authenticate(self, action: Authenticate) -> None:
         try:
             async with asyncio.timeout(HELLO_TIMEOUT_US / 1e6):
-                identity = await self._service.authenticator.authenticate(action.hello)
+                identity = await self._service.authenticator.authenticate(
+                    Credentials(action.hello.token or self._token, action.hello.user)
+                )
         except NotAuthenticated as error:
             self._perform(self._session.not_authenticated(str(error)))
             return
@@ -177,14 +202,43 @@ class Connection:
                 self._session.not_admitted("sign_in_unavailable", "sign-in cannot be checked now")
             )
             return
-        actions = self._session.authenticated(identity.user, identity.roles, identity.expires_us)
+        if not self._let_in(identity, action.hello.space):
+            return
+        seen = self._service.policy.visibility(identity.roles)
+        self._sight = Sight(identity.user, seen)
+        actions = self._session.authenticated(
+            identity.user, identity.roles, identity.expires_us, seen.mark
+        )
         for following in actions:
             assert isinstance(following, Admit)
             await self._admit(following)
 
+    def _let_in(self, identity: Identity, space: str) -> bool:
+        if not identity.may_enter(space):
+            # The same words whether the space exists or not.
+            words = f"your sign-in does not open the space {space!r}"
+            self._perform(self._session.no_access(words))
+            return False
+        access = self._service.access
+        too_many = access.quotas.seats.take(identity.user, space)
+        if too_many is not None:
+            self._perform(
+                self._session.not_admitted(
+                    "too_many_connections", too_many.words, too_many.retry_after_ms
+                )
+            )
+            return False
+        access.waited(self)
+        self._identity, self._seat = identity, (identity.user, space)
+        return True
+
     async def _admit(self, action: Admit) -> None:
         hello = action.hello
-        origin = Origin(hello.space, hello.replica_id, action.user, action.roles)
+        allowance = self._service.access.quotas.connection(self._service.now_us())
+        origin = Origin(
+            hello.space, hello.replica_id, action.user, action.roles, allowance=allowance
+        )
+        origin.skew_us = bounded(hello.client_us - self._service.now_us())
         done = asyncio.Event()
 
         def admitted(outcome: Admission | Fault) -> None:
@@ -206,13 +260,15 @@ class Connection:
                 self.replica_id = hello.replica_id
                 self._feed = self._service.hub.join(hello.space, self, outcome.head)
                 logger.info(
-                    "connected user_id=%r space=%r replica_id=%s device=%r cursor=%d head=%d",
-                    action.user,
-                    hello.space,
-                    hello.replica_id,
-                    hello.device,
-                    hello.cursor.seq,
-                    outcome.head.seq,
+                    event(
+                        "connected",
+                        user_id=action.user,
+                        space=hello.space,
+                        replica_id=hello.replica_id,
+                        device=hello.device,
+                        cursor=hello.cursor.seq,
+                        head=outcome.head.seq,
+                    )
                 )
             self._perform(actions)
             # The heartbeat may be due sooner than the hello was.
@@ -220,20 +276,16 @@ class Connection:
 
         self._service.ingest.submit(AdmitWork(origin, hello, admitted))
         await done.wait()
+        bind(user_id=action.user, space=hello.space, replica_id=hello.replica_id)
 
     def _submit(self, push: Push, size_bytes: int) -> None:
         assert self._origin is not None
+        user = self._origin.user
 
         def answered(answers: Sequence[Answer]) -> None:
+            log_answers(logger, push.request_id, user, answers)
             self._perform(self._session.answered(push, answers))
 
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(
-                "push request_id=%s user_id=%r ops=%d",
-                push.request_id,
-                self._origin.user,
-                len(push.ops),
-            )
         self._service.ingest.submit(PushWork(self._origin, push, size_bytes, answered))
 
     def _look_up(self, action: LookUpReceipts) -> None:
@@ -249,10 +301,13 @@ class Connection:
 
     async def _read_snapshots(self, action: ReadSnapshots) -> None:
         assert self._origin is not None
-        space, store = self._origin.space, self._service.store
+        assert self._sight is not None
+        space, seen, store = self._origin.space, self._sight.seen, self._service.store
         try:
             page = await store.read(
-                lambda connection: read_snapshots(connection, store.sql, space, action.paging)
+                lambda connection: read_snapshots(
+                    connection, store.sql, space, action.paging, seen
+                )
             )
         except StorageError as error:
             self._perform(self._session.failed(str(error)))
@@ -265,10 +320,13 @@ class Connection:
 
     async def _read_history(self, action: ReadHistory) -> None:
         assert self._origin is not None
-        space, store = self._origin.space, self._service.store
+        assert self._sight is not None
+        space, sight, store = self._origin.space, self._sight, self._service.store
         try:
             history = await store.read(
-                lambda connection: read_history(connection, store.sql, space, action.request)
+                lambda connection: read_history(
+                    connection, store.sql, space, action.request, sight
+                )
             )
         except StorageError as error:
             self._perform(self._session.failed(str(error)))
@@ -285,6 +343,10 @@ class Connection:
                 self._send(encode(action.message))
             elif isinstance(action, Close):
                 self._close = action
+                if action.code == close_codes.SIGNED_OUT and self._origin is not None:
+                    # What was sent under the sign-in and is not decided yet is dropped;
+                    # the replica keeps it, and sends it again under its next one.
+                    self._origin.fenced = True
                 self._closing_since_us = self._service.now_us()
                 self._woken.set()
                 self._arm()
@@ -357,13 +419,13 @@ class Connection:
 
     async def _next_changes(self) -> bytes | None:
         """The frame that goes on from this connection's position; None if it is up to date."""
-        position, feed, origin = self._position, self._feed, self._origin
-        if position is None or feed is None or origin is None:
+        position, feed, origin, sight = self._position, self._feed, self._origin, self._sight
+        if position is None or feed is None or origin is None or sight is None:
             return None
         frame = feed.frame_after(position)
         if frame is not None:
             self._position = frame.last_seq
-            return frame.data
+            return frame.seen_by(sight)
         if position >= feed.head.seq:
             return None
         store = self._service.store
@@ -376,7 +438,9 @@ class Connection:
             self._position = None
             return None
         self._position = position + len(page.entries)
-        return changes_frame(page.entries, len(page.entries)) if page.entries else None
+        if not page.entries:
+            return None
+        return Frame(self._position, changes_frame(page.entries, len(page.entries))).seen_by(sight)
 
     # ── time ────────────────────────────────────────────────────────────────
 
@@ -412,20 +476,24 @@ class Connection:
 
     def _log_refusal(self, message: Goodbye | Refused) -> None:
         logger.info(
-            "%s code=%s user_id=%r replica_id=%s words=%r",
-            "refused" if isinstance(message, Refused) else "goodbye",
-            message.code,
-            self._session.user,
-            self.replica_id,
-            message.words,
+            event(
+                "refused" if isinstance(message, Refused) else "goodbye",
+                code=message.code,
+                user_id=self._session.user,
+                replica_id=self.replica_id,
+                words=message.words,
+            )
         )
 
     def _log_end(self) -> None:
-        code = self._close.code if self._close is not None else close_codes.NORMAL
+        code = self._close.code if self._close is not None else self._peer_code
+        self._service.observer.ended(self._origin, code)
         logger.info(
-            "disconnected user_id=%r replica_id=%s code=%d (%s)",
-            self._session.user,
-            self.replica_id,
-            code,
-            close_codes.NAMES.get(code, "?"),
+            event(
+                "disconnected",
+                user_id=self._session.user,
+                replica_id=self.replica_id,
+                code=code,
+                name=close_codes.NAMES.get(code, "?"),
+            )
         )

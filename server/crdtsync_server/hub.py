@@ -8,10 +8,13 @@ from the log where it does not. Nothing is buffered per reader.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
-from crdtsync.protocol.messages import Landmark
+from crdtsync.documents.redaction import redact_entry
+from crdtsync.documents.state import LogEntry
+from crdtsync.protocol.codec import decode_server, encode
+from crdtsync.protocol.messages import Changes, Landmark
+from crdtsync_server.sight import Sight
 from crdtsync_server.work import Published
 
 TAIL_BYTES = 4 * 1_048_576
@@ -21,12 +24,31 @@ FRAME_BYTES = 262_144
 """About the size of a frame of changes; a larger group becomes several."""
 
 
-@dataclass(frozen=True, slots=True)
 class Frame:
-    """An encoded ``Changes`` message."""
+    """An encoded ``Changes`` message; for those who may not read all of it, redacted once
+    for each way of seeing."""
 
-    last_seq: int
-    data: bytes
+    __slots__ = ("_authors", "_redacted", "data", "last_seq")
+
+    def __init__(self, last_seq: int, data: bytes) -> None:
+        self.last_seq = last_seq
+        self.data = data
+        self._authors: frozenset[str] | None = None
+        self._redacted: dict[tuple[str, str], bytes] = {}
+
+    def seen_by(self, sight: Sight) -> bytes:
+        """The frame as this reader may have it."""
+        if sight.seen.is_full:
+            return self.data
+        if self._authors is None:
+            found = _entries(self.data)
+            self._authors = frozenset(entry.user for entry in found)
+        # Stubs name an op to its own author only: those readers share with no one.
+        key = (sight.seen.mark, sight.user if sight.user in self._authors else "")
+        known = self._redacted.get(key)
+        if known is None:
+            known = self._redacted[key] = redacted_frame(_entries(self.data), sight)
+        return known
 
 
 class Reader(Protocol):
@@ -46,6 +68,18 @@ class Reader(Protocol):
 def changes_frame(entries: Iterable[bytes], count: int) -> bytes:
     """``Changes`` around entries that are encoded already."""
     return b"\x92\xa7changes\xdd" + count.to_bytes(4, "big") + b"".join(entries)
+
+
+def redacted_frame(entries: Iterable[LogEntry], sight: Sight) -> bytes:
+    """``Changes`` with what this reader may have of the entries."""
+    seen, user = sight.seen, sight.user
+    return encode(Changes(tuple(redact_entry(entry, seen, user) for entry in entries)))
+
+
+def _entries(frame: bytes) -> list[LogEntry]:
+    message = decode_server(frame)
+    assert isinstance(message, Changes)
+    return [entry for entry in message.entries if isinstance(entry, LogEntry)]
 
 
 class Feed:
@@ -128,3 +162,19 @@ class Hub:
             feed.readers.pop(reader, None)
             if not feed.readers:
                 del self._feeds[space]
+
+    def connected(self, space: str) -> frozenset[str]:
+        """The replicas that are connected to a space now."""
+        feed = self._feeds.get(space)
+        return frozenset() if feed is None else frozenset(one.replica_id for one in feed.readers)
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The spaces that have readers now."""
+        return tuple(self._feeds)
+
+    def wake_all(self) -> None:
+        """Let every reader look around: the server is about to stop."""
+        for feed in self._feeds.values():
+            for reader in feed.readers:
+                reader.wake()

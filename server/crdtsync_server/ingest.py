@@ -14,13 +14,18 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
-from crdtsync.database import DiskFull, StorageError, explain
+from crdtsync.database import DiskFull, StorageError, explain, is_damage
 from crdtsync.policy import Policy
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import AcknowledgedDigest, OutboxSummary, Receipt, Transient
+from crdtsync_server.observing.logs import event
+from crdtsync_server.observing.observer import OFF as NOT_OBSERVED
+from crdtsync_server.observing.observer import Observer
 from crdtsync_server.storage.admitting import read_admission
+from crdtsync_server.storage.bounds import Bounds
 from crdtsync_server.storage.ledger import Ledger
 from crdtsync_server.storage.receipts import read_receipts
 from crdtsync_server.storage.store import Store
@@ -32,6 +37,7 @@ from crdtsync_server.work import (
     GroupResult,
     LookUpWork,
     Notes,
+    Origin,
     Published,
     PushWork,
     Work,
@@ -70,9 +76,15 @@ class Ingest:
         *,
         now_us: Callable[[], int],
         publish: Callable[[Published], None],
+        allowance: Callable[[Origin, int], int] | None = None,
+        bounds: Bounds = Bounds(),  # noqa: B008 - a tuple
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
-        self._ledger = Ledger(policy)
+        self._observer = observer or Observer(NOT_OBSERVED, now_us=now_us)
+        self._observer.tracer.when_notes_come(self._plan_notes)
+        self._ledger = Ledger(policy, bounds, self._observer.recorder)
+        self._allowance = allowance
         self._now_us = now_us
         self._publish = publish
         self._queue: deque[Work] = deque()
@@ -92,6 +104,8 @@ class Ingest:
         A queue that is full answers at once: transient, come back later.
         """
         ops, size_bytes = _weight(work)
+        if isinstance(work, PushWork):
+            work.received_us = self._now_us()
         # An empty queue takes whatever comes: else a push that is larger than the queue
         # would be told to come back for ever.
         full = bool(self._queue) and (
@@ -100,14 +114,21 @@ class Ingest:
             or len(self._queue) >= QUEUE_WORKS
         )
         if self._stopping:
-            _fail(work, Fault("restarting", "the server restarts", OVERLOADED_RETRY_MS))
+            self._fail(work, Fault("restarting", "the server restarts", OVERLOADED_RETRY_MS))
         elif full:
-            _fail(work, Fault("overloaded", "the server is overloaded", OVERLOADED_RETRY_MS))
+            self._fail(work, Fault("overloaded", "the server is overloaded", OVERLOADED_RETRY_MS))
+        elif wait_ms := self._wait_ms(work):
+            self._fail(work, Fault("rate_limited", "too many changes in a short time", wait_ms))
         else:
             self._queue.append(work)
             self._queued_ops += ops
             self._queued_bytes += size_bytes
             self._work_came.set()
+
+    def _wait_ms(self, work: Work) -> int:
+        if self._allowance is None or not isinstance(work, PushWork):
+            return 0
+        return self._allowance(work.origin, len(work.push.ops))
 
     def note_cursor(self, space: str, replica_id: str, seq: int, outbox: OutboxSummary) -> None:
         """Store what a replica reports, some time soon. A newer report replaces an older."""
@@ -150,20 +171,26 @@ class Ingest:
                 # This loop must never end before the server does.
                 logger.exception("a group of %d could not be worked off", len(group))
                 for work in group:
-                    _fail(work, Fault("server_error", "a fault of the server", 60_000))
-        if self._notes:
+                    self._fail(work, Fault("server_error", "a fault of the server", 60_000))
+        if self._has_notes:
             await self._work_off([])
 
     async def _work_off(self, group: list[Work]) -> None:
         notes, self._notes = self._notes, Notes()
         self._notes_are_due = False
+        notes.trace = self._observer.take_notes()
         if not group and not notes:
             return
         try:
             result = await self._commit(group, notes)
         except sqlite3.Error as error:
             self._keep_notes(notes)
-            await self._disk_failed(group, error)
+            self._observer.not_written()
+            if len(group) > 1 and is_damage(error):
+                # A damaged page fails whatever touches it, and nobody else for long.
+                await self._one_by_one(group)
+            else:
+                await self._disk_failed(group, error)
         except Exception:
             # Its notes are dropped: they may be what spoils it, and are reported again.
             logger.exception("a group of %d failed", len(group))
@@ -178,6 +205,8 @@ class Ingest:
         )
 
     def _hand_out(self, group: Sequence[Work], result: GroupResult) -> None:
+        committed_us, committed_s = self._now_us(), perf_counter()
+        self._observer.committed(result.recorded)
         done = [pair for pair in zip(group, result.results, strict=True) if pair[1] is not None]
         # Who was admitted in this group joins its space first: entries that were
         # decided after the hello must not be published past it.
@@ -189,6 +218,7 @@ class Ingest:
                 self._publish(published)
             except Exception:
                 logger.exception("log entries could not be handed out space=%r", published.space)
+        self._observer.published(result.recorded, committed_us, perf_counter() - committed_s)
         for work, outcome in done:
             if not isinstance(work, AdmitWork):
                 _finish(work, outcome)
@@ -201,19 +231,22 @@ class Ingest:
             except sqlite3.Error as error:
                 await self._disk_failed([work], error)
             except Exception as error:
-                logger.exception("a work item failed alone user_id=%r", work.origin.user)
-                _fail(work, Fault("server_error", f"a fault of the server: {error}", 60_000))
+                logger.exception(event("a work item failed alone", **_names_of(work)))
+                self._fail(work, Fault("server_error", f"a fault of the server: {error}", 60_000))
             else:
                 self._hand_out([work], result)
 
     async def _disk_failed(self, group: Sequence[Work], error: sqlite3.Error) -> None:
         reason = explain(error, self._store.what)
         code = "disk_full" if isinstance(reason, DiskFull) else "disk_fault"
-        logger.error("a group of %d was not committed: %s", len(group), reason)
+        pushes = [work.push.request_id for work in group if isinstance(work, PushWork)]
+        logger.error(
+            event(f"a group was not committed: {reason}", works=len(group), request_ids=pushes[:20])
+        )
         fault = Fault(code, f"the server cannot save now: {reason}", DISK_RETRY_MS)
         for work in group:
             if isinstance(work, PushWork) or work.origin.fenced:
-                _fail(work, fault)
+                self._fail(work, fault)
             else:
                 await self._only_read(work, fault)
 
@@ -235,9 +268,14 @@ class Ingest:
             outcome = await self._store.read(job)
         except StorageError as error:
             logger.error("the store can be neither written nor read: %s", error)
-            _fail(work, fault)
+            self._fail(work, fault)
         else:
             _finish(work, outcome)
+
+    def _fail(self, work: Work, fault: Fault) -> None:
+        if not work.origin.fenced:
+            self._observer.failed(work, fault.reason)
+            _fail(work, fault)
 
     def _take_group(self) -> list[Work]:
         group: list[Work] = []
@@ -257,6 +295,10 @@ class Ingest:
 
     _notes_are_due = False
 
+    @property
+    def _has_notes(self) -> bool:
+        return bool(self._notes) or self._observer.tracer.has_notes
+
     def _plan_notes(self) -> None:
         if self._notes_timer is None and not self._stopping:
             loop = asyncio.get_running_loop()
@@ -264,12 +306,13 @@ class Ingest:
 
     def _notes_due(self) -> None:
         self._notes_timer = None
-        if self._notes:
+        if self._has_notes:
             self._notes_are_due = True
             self._work_came.set()
 
     def _keep_notes(self, notes: Notes) -> None:
         """A group failed: its notes go with another, unless newer ones came."""
+        self._observer.keep_notes(notes.trace)
         self._notes.cursors = notes.cursors | self._notes.cursors
         kept = notes.acknowledged + self._notes.acknowledged
         self._notes.acknowledged = kept[-MAX_ACKNOWLEDGED_WAITING:]
@@ -291,12 +334,18 @@ def _finish(work: Any, outcome: Any) -> None:
     try:
         work.done(outcome)
     except Exception:
-        logger.exception("a result could not be handed out user_id=%r", work.origin.user)
+        logger.exception(event("a result could not be handed out", **_names_of(work)))
+
+
+def _names_of(work: Work) -> dict[str, str]:
+    """Whose work it is, for a line of the log."""
+    names = {"user_id": work.origin.user, "space": work.origin.space}
+    if isinstance(work, PushWork):
+        names["request_id"] = work.push.request_id
+    return names
 
 
 def _fail(work: Work, fault: Fault) -> None:
-    if work.origin.fenced:
-        return
     if isinstance(work, PushWork):
         answers = [
             Transient(pushed.op.op_id, fault.reason, fault.retry_after_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,20 +14,33 @@ from typing import Self
 
 import uvicorn
 
-from crdtsync.database import StorageError
+from crdtsync.database import StorageError, explain
 from crdtsync.policy import Policy
 from crdtsync.protocol.admission import PolicyOffer
 from crdtsync.protocol.messages import Limits
+from crdtsync_server.access.access import REVOKED_WORDS, Access, token_authenticator
+from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.access.sockets import http_protocol
 from crdtsync_server.app import make_app
-from crdtsync_server.authentication import Authenticator, DevAuthenticator
+from crdtsync_server.authentication import Authenticator, DevAuthenticator, Identity
 from crdtsync_server.connection import Connection
 from crdtsync_server.hub import Hub
 from crdtsync_server.ingest import Ingest
-from crdtsync_server.settings import Retention, Settings, Timeouts
+from crdtsync_server.observing.observer import Observer
+from crdtsync_server.observing.store_watch import StoreWatch
+from crdtsync_server.settings import (
+    ObservingSettings,
+    ProxySettings,
+    Retention,
+    Settings,
+    Timeouts,
+)
+from crdtsync_server.storage.bounds import Bounds
 from crdtsync_server.storage.policies import adopt_policy
 from crdtsync_server.storage.store import Store
 from crdtsync_server.trimming import Trimmer
 from crdtsync_server.websocket import SyncWebSocketProtocol
+from crdtsync_server.work import Origin
 
 logger = logging.getLogger("crdtsync.server")
 
@@ -58,9 +72,13 @@ class Service:
         self.policy = policy
         self.offer = PolicyOffer(policy.version, policy.hash, policy.text)
         self.settings = settings
-        self.authenticator = authenticator
+        self.access = Access(settings.access, now_us=now_us, revoked=self._end_sign_ins)
+        self.authenticator = self.access.guard(authenticator)
         self.now_us = now_us
         self.hub = Hub()
+        self.observer = Observer(settings.observing, now_us=now_us, skews_us=self._skews_us)
+        self.metrics, self.tracer = self.observer.metrics, self.observer.tracer
+        self.store_watch = StoreWatch(self.metrics, now_us=now_us)
         self.draining = False
         self._connections: dict[Connection, asyncio.Task[None] | None] = {}
         self._store: Store | None = None
@@ -86,7 +104,9 @@ class Service:
         return self._trimmer
 
     async def start(self, store: Store | None = None) -> None:
-        """Open the store (or take this one). Raises StorageError or PolicyRefused."""
+        """Open the store (or take this one). Raises StorageError, PolicyRefused, or
+        BadAccessSettings where the file of revocations cannot be read."""
+        self.access.load()
         self._store = store if store is not None else await Store.open(self.settings.folder)
         self.draining = False
         try:
@@ -94,27 +114,57 @@ class Service:
             await self._store.write(
                 lambda connection: adopt_policy(connection, sql, policy, now_us)
             )
+            await self.tracer.start(self._store)
+        except sqlite3.Error as error:
+            await self._store.close()
+            raise explain(error, self._store.what) from error
         except BaseException:
             await self._store.close()
             raise
         self._ingest = Ingest(
-            self._store, self.policy, now_us=self.now_us, publish=self.hub.publish
+            self._store,
+            self.policy,
+            now_us=self.now_us,
+            publish=self.hub.publish,
+            allowance=self._allowance,
+            bounds=Bounds(
+                self.settings.access.records_per_space, self.settings.access.graves_per_space
+            ),
+            observer=self.observer,
         )
         self._ingest.start()
         self._trimmer = Trimmer(self._store, self.settings.retention, now_us=self.now_us)
         self._trimmer.start()
+        self.access.start()
+
+    def _allowance(self, origin: Origin, count: int) -> int:
+        """Milliseconds that ``origin`` has to wait before it may send ``count`` ops."""
+        quotas, now_us = self.access.quotas, self.now_us()
+        return quotas.ops(origin.allowance, origin.user, origin.space, count, now_us)
+
+    def _skews_us(self) -> list[int | None]:
+        return [connection.skew_us for connection in self._connections]
+
+    def _end_sign_ins(self, is_over: Callable[[Identity], bool]) -> None:
+        """Some sign-ins were taken back: whoever is connected with one has to go."""
+        for connection in list(self._connections):
+            connection.end_sign_in(is_over, REVOKED_WORDS)
 
     async def serve_connection(self, connection: Connection) -> None:
         """Serve one connection until it ends."""
         self._connections[connection] = asyncio.current_task()
+        self.access.wait(connection)
         try:
             await connection.serve()
         finally:
+            self.access.waited(connection)
             del self._connections[connection]
 
     async def drain(self) -> None:
         """No new ops; commit what is queued, answer it, say goodbye, wait for the last."""
         self.draining = True
+        self.hub.wake_all()
+        await self.access.stop()
         await self.trimmer.stop()
         for connection in self._connections:
             connection.stop_reading()
@@ -129,7 +179,9 @@ class Service:
 
     async def close(self) -> None:
         """Close the store. After ``drain``."""
+        await self.access.stop()
         await self.trimmer.stop()
+        await self.tracer.finish(self.store)
         await self.store.close()
 
 
@@ -137,8 +189,8 @@ class RunningServer:
     """A server in the current event loop: ``async with RunningServer(…) as server``.
 
     For tests, the demo and programs that bring their own server. The same code
-    runs behind ``crdtsync serve``. Raises StorageError, PolicyRefused or
-    BadSettings when it cannot start.
+    runs behind ``crdtsync serve``. Raises StorageError, PolicyRefused,
+    BadSettings or BadAccessSettings when it cannot start.
     """
 
     def __init__(
@@ -153,6 +205,9 @@ class RunningServer:
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         retention: Retention | None = None,
+        access: AccessSettings | None = None,
+        observing: ObservingSettings | None = None,
+        proxy: ProxySettings | None = None,
         now_us: Callable[[], int] = wall_clock_us,
         store: Store | None = None,
     ) -> None:
@@ -164,12 +219,20 @@ class RunningServer:
             limits or Limits(),
             timeouts or Timeouts(),
             retention or Retention(),
+            access or AccessSettings(),
+            observing or ObservingSettings(),
+            proxy or ProxySettings(),
         )
         settings.check(authenticated=authenticator is not None)
         self._settings = settings
         self._store = store
         self.service = Service(
-            policy, settings, authenticator or DevAuthenticator(policy), now_us=now_us
+            policy,
+            settings,
+            authenticator
+            or token_authenticator(settings.access, now_us=now_us)
+            or DevAuthenticator(policy),
+            now_us=now_us,
         )
         self.port = 0
         self._uvicorn: uvicorn.Server | None = None
@@ -203,6 +266,8 @@ class RunningServer:
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
             make_app(self.service),
+            http=http_protocol(self._settings.access.connections),
+            server_header=False,
             ws=SyncWebSocketProtocol,
             ws_per_message_deflate=False,
             ws_max_size=self._settings.limits.frame_bytes,
@@ -211,6 +276,9 @@ class RunningServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            # Unless a proxy is named, nobody is believed (uvicorn would trust this machine).
+            proxy_headers=bool(self._settings.proxy.trusted),
+            forwarded_allow_ips=list(self._settings.proxy.trusted),
             timeout_graceful_shutdown=2,
         )
         config.load()
@@ -226,6 +294,8 @@ class RunningServer:
         if server is None:
             return
         self._uvicorn = None
+        self.service.draining = True
+        await asyncio.sleep(self._settings.timeouts.notice_s)
         for listening in server.servers:
             listening.close()
         try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from crdtsync.errors import CrdtsyncError
 from crdtsync.protocol.messages import Limits
+from crdtsync_server.access.settings import AccessSettings
 from crdtsync_server.authentication import is_loopback
+from crdtsync_server.observing.settings import ObservingSettings
 
 
 class BadSettings(CrdtsyncError):
@@ -27,6 +31,10 @@ class Timeouts:
 
     drain_s: float = 10.0
     """For everything that a stopping server still has to say."""
+
+    notice_s: float = 0.0
+    """While ``/readyz`` says 503 and the server still listens, so that a load balancer sends
+    nobody to a closed door."""
 
 
 DAY_S = 86_400
@@ -67,6 +75,45 @@ def parse_age(text: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """What stands in front of the server, TLS among it."""
+
+    trusted: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are
+    believed. From anybody else these headers are ignored."""
+
+    public_url: str | None = None
+    """Where people reach the server, such as ``https://sync.example.org``."""
+
+    def check(self) -> None:
+        """Raise BadSettings where an address, or the URL, is none."""
+        for address in self.trusted:
+            _check_network(address)
+        if self.public_url is not None:
+            url = urlsplit(self.public_url)
+            if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+                raise BadSettings(
+                    f"public_url {self.public_url!r} is not where browsers reach the server; "
+                    "write it like https://sync.example.org"
+                )
+
+
+def _check_network(address: str) -> None:
+    if address == "*":
+        raise BadSettings(
+            "trusted_proxies = * would believe every client what it says about its own address; "
+            "name the proxy's address or network, such as 127.0.0.1 or 10.0.0.0/8"
+        )
+    try:
+        ipaddress.ip_network(address)
+    except ValueError as error:
+        raise BadSettings(
+            f"{address!r} in trusted_proxies is not an address or a network ({error}); "
+            "write it like 127.0.0.1 or 10.0.0.0/8"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Where a server listens and what it trusts."""
 
@@ -79,20 +126,35 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     retention: Retention = field(default_factory=Retention)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    observing: ObservingSettings = field(default_factory=ObservingSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
 
     def check(self, *, authenticated: bool = False) -> None:
-        """Refuse what would be unsafe. ``authenticated``: sign-ins are really checked."""
+        """Refuse what would be unsafe. ``authenticated``: an authenticator was handed in."""
         if self.dev and not is_loopback(self.host):
             raise BadSettings(
                 f"--dev trusts every name and grants every role, so it listens on this machine "
                 f"only, not on {self.host}. Leave --host out, or use 127.0.0.1"
             )
-        if not self.dev and not authenticated:
+        if self.dev and self.access.authenticates:
+            raise BadSettings(
+                "--dev trusts every name, and a key for tokens is set as well; leave one out"
+            )
+        if not (self.dev or authenticated or self.access.authenticates):
             raise BadSettings(
                 "no authentication is set up, and a server that trusts everyone must not run "
-                "by accident. To try things out on this machine, start it with --dev. Sign-in "
-                "by token is not in this version"
+                "by accident. Set jwt_secret_file or jwt_public_key (--jwt-secret-file FILE; "
+                "crdtsync token makes a secret and tokens). To try things out on this machine, "
+                "start it with --dev"
             )
         kept_s, entries = self.retention.keep_log_s, self.retention.keep_entries
         if (kept_s is not None and kept_s < 0) or entries < 0:
             raise BadSettings("the log cannot be kept for less than no time, or no entries")
+        if self.limits.silence_ms < 2 * self.limits.heartbeat_ms:
+            raise BadSettings(
+                f"silence_ms ({self.limits.silence_ms}) has to be at least twice heartbeat_ms "
+                f"({self.limits.heartbeat_ms}): one late heartbeat must not end a connection"
+            )
+        self.access.check()
+        self.proxy.check()

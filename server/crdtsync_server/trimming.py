@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from crdtsync.database import explain
+from crdtsync_server.observing.trimming import trim_trace
 from crdtsync_server.settings import Retention
 from crdtsync_server.storage.retention import Step, trim_step
 from crdtsync_server.storage.store import Store
@@ -43,9 +44,9 @@ class Trimmer:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to work. Nothing is ever trimmed where the log is kept for ever."""
-        if self._retention.keep_log_s is not None:
-            self._task = asyncio.create_task(self._run(), name="crdtsync retention")
+        """Begin to work. A log that is kept for ever is never trimmed; what is recorded about
+        its traffic is bounded all the same (observing/trimming.py)."""
+        self._task = asyncio.create_task(self._run(), name="crdtsync retention")
 
     async def stop(self) -> None:
         """End. A slice that has begun is committed or is not; the next start goes on from there.
@@ -63,18 +64,26 @@ class Trimmer:
 
         Raises sqlite3.Error; what was trimmed until then stays trimmed.
         """
-        if self._retention.keep_log_s is None:
-            return 0
-        before_us = self._now_us() - round(self._retention.keep_log_s * 1_000_000)
+        before_us = 0
         rows = 0
-        from_space: int | None = 0
+        from_space: int | None = None
+        if self._retention.keep_log_s is not None:
+            before_us = self._now_us() - round(self._retention.keep_log_s * 1_000_000)
+            from_space = 0
         while from_space is not None:
             step = await self._step(from_space, before_us)
             rows += step.rows
             from_space = step.space_id
             if from_space is not None:
                 await asyncio.sleep(PAUSE_S)
+        dropped = await self._trim_trace(before_us)
+        while dropped:
+            await asyncio.sleep(PAUSE_S)
+            dropped = await self._trim_trace(before_us)
         return rows
+
+    async def _trim_trace(self, before_us: int) -> int:
+        return await self._store.write(lambda found: trim_trace(found, before_us=before_us))
 
     async def _step(self, from_space: int, before_us: int) -> Step:
         sql, keep_entries = self._store.sql, self._retention.keep_entries

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from crdtsync.documents.ops import Op
+from crdtsync.documents.state import RecordState
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import (
     AcknowledgedDigest,
@@ -15,6 +17,9 @@ from crdtsync.protocol.messages import (
     Push,
     Receipt,
 )
+from crdtsync_server.access.quotas import Bucket
+from crdtsync_server.observing.notes import TraceNotes
+from crdtsync_server.observing.recorded import Recorded
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +31,15 @@ class Origin:
     user: str
     roles: frozenset[str]
     fenced: bool = False
-    """A newer connection of the replica was accepted: what is not yet decided is dropped."""
+    """A newer connection of the replica was accepted, or the sign-in has ended: what is not
+    yet decided is dropped."""
+    allowance: Bucket | None = None
+    """How many ops this connection may still send; None where only those of the user and
+    the space count."""
+    skew_us: int = 0
+    """The device's clock minus the server's, as its hello arrived."""
+    connection_id: int | None = None
+    """The row of ``connections``, once its admission is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,9 @@ class Fault:
     retry_after_ms: int
 
 
+Check = Callable[[Op, RecordState], None]
+
+
 @dataclass(slots=True, eq=False)
 class PushWork:
     """Decide these ops. ``done`` gets one answer per op; it is never called when fenced."""
@@ -46,6 +62,11 @@ class PushWork:
     push: Push
     size_bytes: int
     done: Callable[[Sequence[Answer]], None]
+    check: Check | None = None
+    """A condition on the record as the op finds it (If-Match); raises InvalidOp. An op that
+    is known already is not checked again."""
+    received_us: int = 0
+    """When its frame was read; ingest sets it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,9 +115,10 @@ class Notes:
 
     cursors: dict[tuple[str, str], CursorNote] = field(default_factory=dict)
     acknowledged: list[AcknowledgedNote] = field(default_factory=list)
+    trace: TraceNotes = field(default_factory=TraceNotes)
 
     def __bool__(self) -> bool:
-        return bool(self.cursors or self.acknowledged)
+        return bool(self.cursors or self.acknowledged or self.trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +141,5 @@ class GroupResult:
 
     results: list[Result]
     published: list[Published]
+    recorded: Recorded | None = None
+    """What it recorded of itself; None where nothing is counted or traced."""

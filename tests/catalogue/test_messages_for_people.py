@@ -19,6 +19,7 @@ from crdtsync.catalogue import (
     lang_of,
     message,
     reason,
+    trace_words,
     vocabulary,
 )
 from crdtsync.catalogue.messages import MESSAGES
@@ -67,7 +68,7 @@ def all_words() -> list[tuple[str, Words]]:
     table = importlib.import_module("crdtsync.catalogue.policy_table")
     found = [(f"message {key}", words) for key, words in MESSAGES.items()]
     found += [(f"reason {code}", words) for code, every in REASONS.items() for words in every]
-    found += [*_module_words(vocabulary), *_module_words(table)]
+    found += [*_module_words(vocabulary), *_module_words(table), *_module_words(trace_words)]
     return found
 
 

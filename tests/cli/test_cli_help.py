@@ -11,7 +11,7 @@ from tests.cli.command_line import crdtsync
 COMMANDS = [
     "records", "get", "set", "delete", "restore", "import", "export", "status", "outbox", "retry",
     "edit", "discard", "conflicts", "resolve", "history", "sync", "serve", "demo",
-    "acceptance", "simulate",
+    "acceptance", "simulate", "token",
 ]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_the_version_is_the_one_of_the_library() -> None:
     assert crdtsync("--version").stdout.strip() == f"crdtsync {__version__}"
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "acceptance", "simulate"])
+@pytest.mark.parametrize("command", ["serve", "demo", "acceptance", "simulate", "token"])
 @pytest.mark.parametrize(("lang", "words"), [("en", "Install them"), ("ko", "설치해 주세요")])
 def test_commands_of_the_server_say_what_to_install(
     monkeypatch: pytest.MonkeyPatch, command: str, lang: str, words: str

@@ -21,7 +21,7 @@ from crdtsync.documents.ops import Op
 from crdtsync.documents.settling import Decision, decide
 from crdtsync.documents.state import RecordState
 from crdtsync.protocol.messages import Hello, Limits, Receipt, RefusedOp, Transient
-from crdtsync_server.authentication import Identity, NotAuthenticated
+from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
 from crdtsync_server.service import Service
 from crdtsync_server.settings import Settings, Timeouts
 from crdtsync_server.simulation.virtual_time import run_virtually
@@ -48,11 +48,11 @@ SETTLE_S = 0.0001
 class Doorkeeper:
     """Knows users by name, with the roles of a nurse."""
 
-    async def authenticate(self, hello: Hello) -> Identity:
+    async def authenticate(self, credentials: Credentials) -> Identity:
         """See ``Authenticator``."""
-        if hello.user == "trudy" and hello.token is not None:
+        if credentials.user == "trudy" and credentials.token is not None:
             raise NotAuthenticated("sign in again")
-        return Identity(hello.user, ROLES)
+        return Identity(credentials.user or "", ROLES)
 
 
 class ServerTarget:

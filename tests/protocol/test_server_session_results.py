@@ -43,6 +43,7 @@ from crdtsync.protocol.messages import (
     Refused,
     SnapshotPage,
     SnapshotRequest,
+    Welcome,
 )
 from crdtsync.protocol.server_actions import (
     Action,
@@ -349,6 +350,7 @@ class TestAdmission:
         ("changes", "words"),
         [
             ({"software": "x" * (MAX_TEXT_CHARS + 1)}, "up to 256 characters"),
+            ({"view": "x" * 65}, "up to 64 characters"),
             ({"landmarks": (HEAD, Landmark(-1, b""))}, r"(-1, 0 bytes) is not a place in a log"),
             ({"landmarks": (HEAD, Landmark(1, b"d" * 17))}, "17 bytes) is not a place in a log"),
             ({"cursor": Landmark(LARGEST + 1, b"")}, "is not a place in a log"),
@@ -376,9 +378,26 @@ class TestAdmission:
 
     def test_a_log_that_was_trimmed_below_the_cursor_still_suffices(self) -> None:
         asked = hello(cursor=Landmark(5, b"5"))
-        assert where_to_start(asked, admission(log_start=6), None) is None
-        assert where_to_start(asked, admission(log_start=7), None) == Paging(10, 0, 5)
-        assert where_to_start(asked, admission(log_start=1), 3) == Paging(10, 11, 0)
+        assert where_to_start(asked, admission(log_start=6), None, "") is None
+        assert where_to_start(asked, admission(log_start=7), None, "") == Paging(10, 0, 5)
+        assert where_to_start(asked, admission(log_start=1), 3, "") == Paging(10, 11, 0)
+
+    def test_a_replica_that_sees_otherwise_now_pages_everything_anew(self) -> None:
+        asked = hello(cursor=Landmark(5, b"5"), view="ab")
+        assert where_to_start(asked, admission(), None, "ab") is None
+        assert where_to_start(asked, admission(), None, "") == Paging(10, 11, 0)
+        assert where_to_start(asked, admission(head=Landmark(0, b"")), None, "") is None
+
+    def test_the_welcome_tells_the_way_of_seeing_that_the_roles_give(self) -> None:
+        session = ServerSession(policy=OFFER, limits=LIMITS, now_us=NOW)
+        session.receive(hello(view="old"), NOW)
+        session.authenticated("kim", frozenset({"nurse"}), None, "new")
+        (action,) = session.admitted(admission(), NOW)
+        assert isinstance(action, Send)
+        assert isinstance(action.message, Welcome)
+        assert action.message.view == "new"
+        assert action.message.paging == Paging(10, 11, 0)
+        assert session.state is State.PAGING
 
     def test_a_place_above_the_head_diverged_even_where_its_digest_is_known(self) -> None:
         known = admission(digests={11: b"x", 4: b"4"})

@@ -16,7 +16,7 @@ from crdtsync.protocol.messages import (
     Receipt,
     RefusedOp,
 )
-from crdtsync_server.authentication import Identity
+from crdtsync_server.authentication import Credentials, Identity
 from tests.server.serving import (
     START_US,
     Wire,
@@ -43,8 +43,8 @@ class Clock:
 class OneRole:
     """Everyone is who they say, and a porter."""
 
-    async def authenticate(self, hello: Hello) -> Identity:
-        return Identity(hello.user, frozenset({"porter"}))
+    async def authenticate(self, credentials: Credentials) -> Identity:
+        return Identity(credentials.user or "", frozenset({"porter"}))
 
 
 async def refusal(wire: Wire, op: Op) -> RefusedOp:

@@ -315,7 +315,7 @@ async def test_a_cursor_report_is_stored_with_what_is_left_to_send(tmp_path: Pat
         await wire.accept(write({"c/visits": "1"}))
     (row,) = rows_of(tmp_path, "SELECT cursor_seq, user, device, outbox FROM replicas")
     assert row[:3] == (1, "kim", "a test")
-    assert row[3] == b"\x94\x00\x00\x00\x00"
+    assert row[3] == b"\x95\x00\x00\x00\x00\x80"
 
 
 def test_frames_are_built_once_and_split_at_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.state import LogEntry, RecordState
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import History, HistoryRequest, Receipt
+from crdtsync_server.sight import Sight
 from crdtsync_server.storage import group, reading, retention
 from crdtsync_server.storage.keys import chain, position, uuid_bytes
 from crdtsync_server.storage.ledger import Ledger
@@ -34,6 +35,7 @@ from tests.server.serving import (
 
 SQL = queries("crdtsync_server.storage", "queries.sql")
 HOUR_US = 3_600_000_000
+EVERYTHING = Sight("kim", POLICY.visibility(None))
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ class Space:
         entries: list[LogEntry] = []
         asked = HistoryRequest(1, "patient", record)
         while True:
-            page = reading.read_history(self.connection, SQL, self.name, asked)
+            page = reading.read_history(self.connection, SQL, self.name, asked, EVERYTHING)
             entries += [whole(entry) for entry in page.entries]
             if not page.more:
                 return History(1, tuple(entries), page.complete, False)

@@ -24,11 +24,12 @@ from crdtsync.documents.items import Change
 from crdtsync.documents.ops import Op
 from crdtsync.documents.settling import check_against_policy
 from crdtsync.documents.state import LogEntry, Stub
-from crdtsync.protocol import client_session
-from crdtsync.replica import applying, file, outbox, sync_jobs, taking_back
+from crdtsync.protocol import client_session, server_session
+from crdtsync.replica import applying, file, outbox, seeing, sync_jobs, taking_back
 from crdtsync.replica.shown import confirmed
+from crdtsync_server import hub
 from crdtsync_server.simulation import checks, healing, machines
-from crdtsync_server.storage import cache, group, ledger
+from crdtsync_server.storage import cache, group, ledger, reading
 
 Patch = tuple[Any, str, Any]
 
@@ -104,8 +105,9 @@ def _look_up_after_the_permission_check() -> list[Patch]:
     judge = group.Group._judge
 
     def permission_first(self: Any, *args: Any) -> Any:
-        origin, one = args[0], args[-1]
-        check_against_policy(one.op, self._policy.collection(one.op.collection), origin.roles)
+        source, one = args
+        roles = source.origin.roles
+        check_against_policy(one.op, self._policy.collection(one.op.collection), roles)
         return judge(self, *args)
 
     return [(group.Group, "_judge", permission_first)]
@@ -227,7 +229,7 @@ def _answer_before_the_disk() -> list[Patch]:
 
 def _stuck_in_sending() -> list[Patch]:
     """Ops that were under way when a connection ended stay so."""
-    return [(outbox, "connection_lost", lambda found: None)]
+    return [(outbox, "connection_lost", lambda *_: None)]
 
 
 def _only_the_end_of_a_connection_looks_after_sending() -> list[Patch]:
@@ -235,7 +237,7 @@ def _only_the_end_of_a_connection_looks_after_sending() -> list[Patch]:
     greet = sync_jobs.greet
 
     def forgetful(found: file.ReplicaFile, *args: Any) -> Any:
-        with patch.object(outbox, "connection_lost", lambda _: None):
+        with patch.object(outbox, "connection_lost", lambda *_: None):
             return greet(found, *args)
 
     return [(sync_jobs, "greet", forgetful)]
@@ -276,8 +278,37 @@ def _edits_that_wait_inherit_nothing() -> list[Patch]:
     return [(taking_back, "_joined", lambda write, other: write.supersedes)]
 
 
+# ── permissions ─────────────────────────────────────────────────────────────
+
+
+def _share_frames_with_everyone() -> list[Patch]:
+    """Log entries go out as they are, whoever reads."""
+    return [(hub.Frame, "seen_by", lambda self, sight: self.data)]
+
+
+def _snapshots_hold_everything() -> list[Patch]:
+    """Records go out as they lie on the server's disk."""
+    return [(reading, "redact_record", lambda collection, stored, seen: stored)]
+
+
+def _keep_what_was_withdrawn() -> list[Patch]:
+    """A device keeps what its user may no longer see until it is written anew."""
+    return [(seeing, "_forget_hidden", lambda file, sight: set())]
+
+
+def _page_nothing_anew() -> list[Patch]:
+    """A role that was granted shows what is written from then on only."""
+    whole = server_session.where_to_start
+
+    def as_before(hello: Any, admission: Any, diverged: Any, view: str) -> Any:
+        return whole(hello, admission, diverged, hello.view)
+
+    return [(server_session, "where_to_start", as_before)]
+
+
 ROLLBACKS = ("server rolled back", "server backup", "cut", "airplane mode", "device killed")
 DISKS = ("server disk fails", "device disk fails", "server power cut", "device power cut")
+ROLES = ("role withdrawn", "policy signed", "user switched", "airplane mode")
 REFUSALS = ("role withdrawn", "policy signed", "cut", "airplane mode")
 CUTS = ("cut", "airplane mode", "partition", "server killed")
 RESTARTS = ("cut", "server killed", "server crash in a job", "partition", "airplane mode")
@@ -344,7 +375,7 @@ MUTANTS = (
         _no_inheritance,
         REFUSALS,
         frozenset({"invariant 6"}),
-        37,
+        9,
     ),
     Mutant(
         "drop the outbox row at the receipt",
@@ -358,7 +389,7 @@ MUTANTS = (
         _clear_the_outbox_on_refusal,
         REFUSALS,
         frozenset({"invariant 10", "invariant 4"}),
-        12,
+        4,
     ),
     Mutant(
         "drop a candidate on resolve",
@@ -385,7 +416,7 @@ MUTANTS = (
         "a local write returns before it is synced",
         _answer_before_the_disk,
         DISKS,
-        frozenset({"NotAlive", "invariant 4"}),
+        frozenset({"DatabaseError", "NotAlive", "invariant 4"}),
         1,
     ),
     Mutant(
@@ -441,5 +472,33 @@ MUTANTS = (
         frozenset({"invariant 10"}),
         206,
         was_real=True,
+    ),
+    Mutant(
+        "log entries are not redacted",
+        _share_frames_with_everyone,
+        ROLES,
+        frozenset({"invariant 12"}),
+        4,
+    ),
+    Mutant(
+        "snapshots are not redacted",
+        _snapshots_hold_everything,
+        ROLES,
+        frozenset({"invariant 12"}),
+        3,
+    ),
+    Mutant(
+        "a withdrawn field stays on the device",
+        _keep_what_was_withdrawn,
+        ROLES,
+        frozenset({"invariant 12"}),
+        3,
+    ),
+    Mutant(
+        "a granted role pages nothing anew",
+        _page_nothing_anew,
+        ROLES,
+        frozenset({"invariant 5"}),
+        3,
     ),
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crdtsync.protocol.messages import Hello
-from crdtsync_server.authentication import Identity, NotAuthenticated
+from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
 
 
 class Roles:
@@ -14,9 +13,10 @@ class Roles:
     def __init__(self, **roles: Iterable[str]) -> None:
         self.roles = {user: frozenset(names) for user, names in roles.items()}
 
-    async def authenticate(self, hello: Hello) -> Identity:
+    async def authenticate(self, credentials: Credentials) -> Identity:
         """See ``Authenticator``."""
-        roles = self.roles.get(hello.user)
+        user = credentials.user or ""
+        roles = self.roles.get(user)
         if roles is None:
-            raise NotAuthenticated(f"{hello.user} is signed out; sign in again")
-        return Identity(hello.user, roles)
+            raise NotAuthenticated(f"{user} is signed out; sign in again")
+        return Identity(user, roles)

@@ -92,11 +92,11 @@ async def test_a_sign_in_that_cannot_be_checked_is_tried_again_by_itself(tmp_pat
     class Broken(Roles):
         attempts = 0
 
-        async def authenticate(self, hello):  # type: ignore[no-untyped-def]
+        async def authenticate(self, credentials):  # type: ignore[no-untyped-def]
             self.attempts += 1
             if self.attempts == 1:
                 raise RuntimeError("the directory does not answer")
-            return await super().authenticate(hello)
+            return await super().authenticate(credentials)
 
     doors = Broken(tablet=[])
     written = op_id()

@@ -29,6 +29,8 @@ SELECT count(*) FROM records WHERE collection = ? AND deleted = 0 AND view <> ''
 SELECT collection, id FROM records ORDER BY collection, id;
 -- name: confirmed_records
 SELECT collection, id FROM records WHERE state IS NOT NULL;
+-- name: confirmed_of_collection
+SELECT id FROM records WHERE collection = ? AND state IS NOT NULL;
 -- name: put_state
 UPDATE records SET state = ? WHERE collection = ? AND id = ?;
 -- name: conflicted
@@ -59,19 +61,25 @@ SELECT coalesce((SELECT min(position) FROM outbox), 0),
     coalesce((SELECT max(position) FROM outbox), 0);
 -- name: outbox
 SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
-    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
+    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling,
+    sent_us, earlier
 FROM outbox ORDER BY position;
 -- name: outbox_op
 SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
-    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
+    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling,
+    sent_us, earlier
 FROM outbox WHERE op_id = ?;
 -- name: outbox_of_record
 SELECT op_id, position, collection, record, user, op, state, created_us, attempts, ever_sent,
-    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling
+    unanswered, request_id, retry_at_us, code, field, words, params, seq, received_us, cancelling,
+    sent_us, earlier
 FROM outbox WHERE collection = ? AND record = ? ORDER BY position;
 -- name: outbox_counts
 SELECT state, user, count(*), count(retry_at_us), min(created_us), min(retry_at_us)
 FROM outbox GROUP BY state, user;
+-- name: failed_by_code
+SELECT code, count(*) FROM outbox
+WHERE state = 'failed' AND code IS NOT NULL GROUP BY code ORDER BY 2 DESC, 1;
 -- name: sendable
 SELECT o.op_id, o.op, o.created_us, o.attempts, (
     SELECT p.op_id FROM outbox p
@@ -80,7 +88,7 @@ SELECT o.op_id, o.op, o.created_us, o.attempts, (
         -- A receipt in doubt (the server may have been restored) counts for nothing.
         AND (p.state <> 'acknowledged' OR p.seq IS NULL)
     ORDER BY p.position DESC LIMIT 1
-) AS after
+) AS after, o.earlier
 FROM outbox o
 -- The queue is walked from its front until there are enough ("+" keeps SQLite
 -- from gathering and sorting everything that is pending).
@@ -96,8 +104,12 @@ WHERE (+o.state = 'pending' OR (+o.state = 'failed' AND o.retry_at_us <= :now_us
 ORDER BY o.position LIMIT :room;
 -- name: mark_sending
 UPDATE outbox SET state = 'sending', attempts = attempts + 1, ever_sent = 1, unanswered = 1,
-    request_id = ?, retry_at_us = NULL, code = NULL, field = NULL, words = NULL, params = NULL
+    request_id = ?, sent_us = ?, retry_at_us = NULL, code = NULL, field = NULL, words = NULL, params = NULL
 WHERE op_id = ?;
+-- name: being_sent
+SELECT op_id, request_id, sent_us, earlier FROM outbox WHERE state = 'sending';
+-- name: set_earlier
+UPDATE outbox SET earlier = ? WHERE op_id = ?;
 -- name: sending_is_pending
 UPDATE outbox SET state = 'pending' WHERE state = 'sending';
 -- name: acknowledge
@@ -171,6 +183,8 @@ INSERT OR REPLACE INTO accepted (op_id, seq, op, created_us, accepted_us) VALUES
 SELECT op FROM accepted WHERE op_id = ?;
 -- name: accepted_after
 SELECT op_id, op, created_us FROM accepted WHERE seq > ? ORDER BY seq DESC;
+-- name: accepted_within
+SELECT op_id, seq FROM accepted WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?;
 -- name: drop_accepted
 DELETE FROM accepted WHERE op_id = ?;
 -- name: forget_accepted
@@ -183,6 +197,16 @@ WHERE seq <= (SELECT seq FROM accepted ORDER BY seq DESC LIMIT 1 OFFSET ?);
 INSERT OR REPLACE INTO seen (seq, collection, record, entry) VALUES (?, ?, ?, ?);
 -- name: seen_of_record
 SELECT entry FROM seen WHERE collection = ? AND record = ? ORDER BY seq DESC LIMIT ?;
+-- name: seen_of_collection
+SELECT seq, entry FROM seen WHERE collection = ?;
+-- name: forget_one_seen
+DELETE FROM seen WHERE seq = ?;
+-- name: lost_of_collection
+SELECT rowid, id, state FROM lost WHERE collection = ?;
+-- name: put_lost
+UPDATE lost SET state = ?, view = '' WHERE rowid = ?;
+-- name: drop_lost
+DELETE FROM lost WHERE rowid = ?;
 -- name: forget_seen
 DELETE FROM seen WHERE seq <= ?;
 -- name: seen_sizes

@@ -129,7 +129,8 @@ class Book:
         todo = list(self._seen_by(op.op_id, root))
         while todo:
             one = todo.pop()
-            if one not in found:
+            # Written once more after it was discarded, it comes after what had replaced it.
+            if one not in found and one.op_id != op.op_id:
                 found.add(one)
                 note = self.notes.get(one.op_id)
                 if one.op_id not in accepted and note is not None and not note.former:
@@ -144,6 +145,8 @@ class Book:
             if one not in found:
                 found.add(one)
                 todo.extend(self._seen_by(one.op_id, root))
+                # In the log that a server has lost, it may have beaten others.
+                todo.extend(beat for at, beat in self.beaten.get(one.op_id, ()) if at == root)
         return found
 
     def _seen_by(self, op_id: str, root: str) -> tuple[EntryId, ...]:

@@ -22,6 +22,7 @@ from crdtsync.replica.taking_back import Cancelling
 from crdtsync_server.simulation.book import Broken
 from crdtsync_server.simulation.machines import DeviceMachine
 from crdtsync_server.simulation.model import LogModel, Moment
+from crdtsync_server.simulation.permissions import Permissions, hidden_on, seen_of
 from crdtsync_server.simulation.rules import POLICIES
 from crdtsync_server.storage.keys import chain, uuid_bytes
 from crdtsync_server.storage.receipts import ENTRY_DECODER
@@ -41,6 +42,7 @@ class Checks:
         self._unproved: list[tuple[str, int, str]] = []
         self._seen_frames: set[bytes] = set()
         self._cursor_of: dict[str, Any] = {}
+        self.permissions = Permissions()
 
     # ── what leaves the server ──────────────────────────────────────────────
 
@@ -229,6 +231,7 @@ class Checks:
             return
         self._cursor_of[device.name] = (self.model.head, standing)
         self._nothing_vanished(device, queue)
+        self.permissions.on_device(device.name, view)
         if view.paging is None and cursor.seq and self.is_on_log(cursor.seq, cursor.digest):
             self._reads_what_the_log_means(device, cursor.seq)
 
@@ -264,13 +267,14 @@ class Checks:
         assert device.replica is not None
         view = device.replica._open_view()
         records = set(self.model.records)
+        hidden = hidden_on(view)
         for record, data in view.connection.execute("SELECT id, state FROM records"):
-            moment = self.model.at(record, seq)
+            moment = seen_of(self.model.at(record, seq), hidden)
             state = None if data is None else RecordState.decode("item", record, data)
             self._record_is(device.name, record, state, moment)
             records.discard(record)
         for record in records:
-            if self.model.at(record, seq) is not None:
+            if seen_of(self.model.at(record, seq), hidden) is not None:
                 raise Broken(5, f"{device.name} at {seq} does not have {record}")
 
     def _record_is(

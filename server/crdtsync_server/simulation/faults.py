@@ -357,7 +357,16 @@ async def role_withdrawn(world: World, device: DeviceMachine, random: Random) ->
     for link in tuple(world.network.links):
         if link.device == device.name:
             link.cut()
-    _lasting(world, random, lambda: withdrawn.discard(user))
+    _lasting(world, random, lambda: grant(world, user))
+
+
+def grant(world: World, user: str) -> None:
+    """A role is granted again. A connection has the roles of its hello, so this user's end,
+    as their old token does."""
+    world.server.doorman.withdrawn.discard(user)
+    for link in tuple(world.network.links):
+        if any(one.name == link.device and one.user == user for one in world.devices):
+            link.cut()
 
 
 async def user_switched(world: World, device: DeviceMachine, random: Random) -> None:

@@ -11,10 +11,11 @@ from crdtsync.replica import outbox
 from crdtsync.replica.errors import NeedsAttention, SignedOut, SyncTimeout
 from crdtsync_server.simulation.book import Broken
 from crdtsync_server.simulation.documents import check_documents
-from crdtsync_server.simulation.faults import mend, switch_user
+from crdtsync_server.simulation.faults import grant, mend, switch_user
 from crdtsync_server.simulation.machines import DeviceMachine
 from crdtsync_server.simulation.model import InConflict, Reading
 from crdtsync_server.simulation.network import Weather
+from crdtsync_server.simulation.permissions import PERMISSIONS
 from crdtsync_server.simulation.rules import POLICIES
 from crdtsync_server.simulation.surroundings import stream
 from crdtsync_server.storage.receipts import ENTRY_DECODER
@@ -42,7 +43,8 @@ async def heal(world: World) -> None:
     network.offline.clear()
     network.slow.clear()
     network.thaw()
-    world.server.doorman.withdrawn.clear()
+    for user in sorted(world.server.doorman.withdrawn):
+        grant(world, user)
     for machine in (world.server, *world.devices):
         mend(machine)
         machine.disk.full = False
@@ -151,6 +153,10 @@ def _shows_what_the_log_means(world: World, device: DeviceMachine) -> None:
         record = items.get(record_id) or items.get_deleted(record_id)
         if record is None:
             raise Broken(5, f"{record_id} does not exist on {device.name}")
+        if record.hidden:
+            raise Broken(
+                PERMISSIONS, f"{device.name} may see all, and does not see {record.hidden}"
+            )
         meant = meaning.reading(policy)
         shown = Reading(record.deleted, {name: _shown(record[name]) for name in policy.fields})
         if shown != meant:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from crdtsync import Replica
 from crdtsync.database import StorageError, migrate
-from crdtsync.protocol.messages import Hello, Limits
-from crdtsync_server.authentication import Identity, NotAuthenticated
+from crdtsync.protocol.messages import Limits
+from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
 from crdtsync_server.service import Service
 from crdtsync_server.settings import Settings, Timeouts
 from crdtsync_server.simulation.disk import Disk, DiskRates
@@ -47,9 +47,9 @@ class Doorman:
         """A token that is good now."""
         return f"{user}/{self.last[user]}"
 
-    async def authenticate(self, hello: Hello) -> Identity:
+    async def authenticate(self, credentials: Credentials) -> Identity:
         """See ``Authenticator``."""
-        user, _, number = (hello.token or "/").partition("/")
+        user, _, number = (credentials.token or "/").partition("/")
         if number != str(self.last[user]):
             self.refused += 1
             raise NotAuthenticated("this sign-in has expired; sign in again")

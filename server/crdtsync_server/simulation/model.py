@@ -48,6 +48,8 @@ class Moment(NamedTuple):
     seq: int
     deleted: bool
     standing: dict[str, Any]
+    has_entries: frozenset[str]
+    """Roots in which anything stands, counters whose sum is 0 too."""
 
 
 @dataclass
@@ -121,7 +123,8 @@ class Meaning:
                 standing[root] = sum(Decimal(value.strip('"')) for value, _ in entries.values())
             elif entries and root != DELETION_ROOT:
                 standing[root] = dict(entries)
-        return Moment(self.ops[-1][1], self.is_deleted(policy), standing)
+        there = frozenset(root for root, entries in self.visible.items() if entries)
+        return Moment(self.ops[-1][1], self.is_deleted(policy), standing, there)
 
     def conflicts(self, policy: CollectionPolicy) -> list[str]:
         """The roots that wait for a person."""

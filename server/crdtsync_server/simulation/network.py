@@ -78,7 +78,7 @@ class Pipe:
             return
         network = self._network
         network.frames += 1
-        network.watch(self._link.device, self.way, frame)
+        network.watch(self._link.device, self.way, frame, self._link.number)
         if self.way == "up" and frame[1:6] == PUSH:
             at_push = network.at_push.pop(self._link.device, None)
             if at_push is not None:
@@ -171,6 +171,8 @@ class Link:
     def __init__(self, network: Network, device: str) -> None:
         self.device = device
         self.network = network
+        network.connections += 1
+        self.number = network.connections
         self.up = Pipe(network, self, "up")
         self.down = Pipe(network, self, "down")
         self.client_ended = False
@@ -254,7 +256,7 @@ class Network:
         *,
         counts: Counter[str],
         note: Callable[[str, str, str], None],
-        watch: Callable[[str, str, bytes], None],
+        watch: Callable[[str, str, bytes, int], None],
     ) -> None:
         self.seed = seed
         self.weather = weather
@@ -262,6 +264,7 @@ class Network:
         self.note = note
         self.watch = watch
         self.frames = 0
+        self.connections = 0
         self.service: Service | None = None
         self.process: Process | None = None
         self.offline: set[str] = set()

@@ -125,11 +125,12 @@ class World:
             self.failure = error
             self.timeline.add(asyncio.get_running_loop().time(), "FAILED", str(error))
 
-    def _frame(self, device: str, way: str, frame: bytes) -> None:
+    def _frame(self, device: str, way: str, frame: bytes, connection: int) -> None:
         self.timeline.frame(asyncio.get_running_loop().time(), device, way, frame)
         if way == "down":
             try:
                 self.checks.frame_left_server(frame)
+                self.checks.permissions.frame_left_server(frame, connection)
             except Broken as error:
                 self.fail(error)
 

@@ -27,4 +27,7 @@ def read_admission(
             row = connection.execute(sql["log_entry"], (position(space_id, named),)).fetchone()
             digests[named] = ENTRY_DECODER.decode(row[0]).digest
     known = run_is_known(stored_run, hello)
-    return Admission(known, Landmark(seq, digest), log_start, digests, now_us)
+    acknowledged = None
+    if replica is not None:
+        (acknowledged,) = connection.execute(sql["acknowledged_until"], (replica[0],)).fetchone()
+    return Admission(known, Landmark(seq, digest), log_start, digests, now_us, acknowledged)

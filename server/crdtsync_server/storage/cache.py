@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from crdtsync.documents.state import RecordState
+from crdtsync_server.storage.bounds import Filling
 
 CACHED_RECORDS = 50_000
 CACHED_BYTES = 64 * 1_048_576
@@ -45,6 +46,7 @@ class Cache:
         self.heads: dict[str, SpaceHead] = {}
         self.replicas: dict[tuple[int, str], int] = {}
         self.last_record_id: int | None = None
+        self.filling = Filling()
         self._records: OrderedDict[RecordKey, CachedRecord] = OrderedDict()
         self._bytes = 0
 
@@ -71,6 +73,7 @@ class Cache:
         self.heads.clear()
         self.replicas.clear()
         self.last_record_id = None
+        self.filling.forget()
         self._records.clear()
         self._bytes = 0
 

@@ -46,19 +46,33 @@ class Graves:
 
     def dig(
         self, missing: Iterable[tuple[bytes, str, int]], place: int, collection: str, record: str
-    ) -> None:
-        """Remember superseded entries that have not arrived; ``place`` is where from."""
-        space_id = place >> SEQ_BITS
+    ) -> int:
+        """Remember superseded entries that have not arrived; ``place`` is where from.
+
+        How many of them were not remembered yet.
+        """
+        space_id, new = place >> SEQ_BITS, 0
         for key, root, n in missing:
             self._add(key, (space_id, collection, record), root, n)
-            self._connection.execute(
+            cursor = self._connection.execute(
                 self._sql["dig_grave"], (key, root, n, space_id, collection, record, place)
             )
+            new += cursor.rowcount
+        return new
 
-    def close(self, key: bytes) -> None:
-        """The op has arrived: from now on its receipt tells what became of it."""
-        if self._known.pop(key, None) is not None:
-            self._connection.execute(self._sql["close_graves"], (key,))
+    def close(self, key: bytes) -> dict[int, int]:
+        """The op has arrived: from now on its receipt tells what became of it.
+
+        How many graves were closed, by space id.
+        """
+        known = self._known.pop(key, None)
+        if known is None:
+            return {}
+        self._connection.execute(self._sql["close_graves"], (key,))
+        closed: dict[int, int] = {}
+        for (space_id, _, _), entries in known.items():
+            closed[space_id] = closed.get(space_id, 0) + len(entries)
+        return closed
 
     def _add(self, key: bytes, place: Place, root: str, n: int) -> None:
         self._known.setdefault(key, {}).setdefault(place, set()).add((root, n))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
 
 import msgspec
 
@@ -33,11 +35,15 @@ from crdtsync.protocol.messages import (
     RefusedOp,
     Transient,
 )
+from crdtsync_server.observing.logs import event
+from crdtsync_server.observing.recording import Recording
+from crdtsync_server.storage.acknowledged import store_acknowledged
 from crdtsync_server.storage.admitting import read_admission
-from crdtsync_server.storage.cache import Cache, CachedRecord, RecordKey, SpaceHead
+from crdtsync_server.storage.bounds import Bounds
+from crdtsync_server.storage.cache import Cache, CachedRecord, SpaceHead
 from crdtsync_server.storage.conflicts import note_conflicts
 from crdtsync_server.storage.graves import Graves
-from crdtsync_server.storage.keys import chain, position, uuid_bytes
+from crdtsync_server.storage.keys import chain, position, uuid_bytes, uuid_text
 from crdtsync_server.storage.receipts import (
     ENTRY_DECODER,
     ENTRY_ENCODER,
@@ -46,8 +52,10 @@ from crdtsync_server.storage.receipts import (
     read_receipts,
 )
 from crdtsync_server.storage.retention import REGISTER
+from crdtsync_server.storage.rows import Rows
 from crdtsync_server.work import (
     AdmitWork,
+    Check,
     LookUpWork,
     Notes,
     Origin,
@@ -67,9 +75,6 @@ ENTRY_BYTES = 160
 
 UTF8_MAX_BYTES = 4
 
-ACKNOWLEDGED_KEPT = 32
-"""Digests for reconciliation that are kept per replica."""
-
 POISON_RETRY_MS = 60_000
 """An op whose decision met a fault of the server: it needs a mended server, not a person."""
 
@@ -84,6 +89,17 @@ class Spoiled(Exception):
     """A group that stopped in the middle of accepting an op: none of it may stand."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The push that an op came with."""
+
+    origin: Origin
+    head: SpaceHead
+    replica: int
+    request_id: bytes
+    check: Check | None
+
+
 class Group:
     """Decides ops on top of the database and of what this group decided before."""
 
@@ -94,22 +110,23 @@ class Group:
         sql: Mapping[str, str],
         connection: sqlite3.Connection,
         now_us: int,
+        bounds: Bounds,
+        recording: Recording | None = None,
     ) -> None:
         self._policy = policy
+        self._bounds = bounds
         self._cache = cache
         self._sql = sql
         self._connection = connection
         self._now_us = now_us
+        self._rows = Rows(cache, sql, connection, now_us)
+        self._recording = recording
         self._keys: dict[str, bytes] = {}
         self._accepted: dict[bytes, Accepted] = {}
         self._stored: dict[bytes, Accepted] = {}
         self._log: dict[int, LogEntry] = {}
         self._graves = Graves(connection, sql)
         self._fenced_by: dict[tuple[str, str], Origin] = {}
-        self._log_rows: list[tuple[object, ...]] = []
-        self._receipt_rows: list[tuple[bytes, int]] = []
-        self._touched: dict[RecordKey, CachedRecord] = {}
-        self._grown: set[str] = set()
         self._entries: dict[str, list[bytes]] = {}
         self._log_starts: dict[int, int] = {}
 
@@ -138,13 +155,19 @@ class Group:
         if self._fenced_by.get((origin.space, origin.replica_id), origin) is not origin:
             return None
         if isinstance(work, PushWork):
-            head = self._head(origin.space)
-            replica = self._replica(head.space_id, origin)
-            request_id = uuid_bytes(work.push.request_id)
-            return [
-                self._answer(origin, head, replica, request_id, pushed) for pushed in work.push.ops
-            ]
+            return self._push(work)
         return self._look_up(work)
+
+    def _push(self, work: PushWork) -> list[Answer]:
+        origin, push = work.origin, work.push
+        head = self._rows.head(origin.space)
+        replica = self._rows.replica(head.space_id, origin)
+        source = _Source(origin, head, replica, uuid_bytes(push.request_id), work.check)
+        first_seq = head.seq + 1
+        answers = [self._answer(source, pushed) for pushed in push.ops]
+        if self._recording is not None:
+            self._recording.note_push(work, head.space_id, replica, first_seq, answers)
+        return answers
 
     def _look_up(self, work: LookUpWork) -> list[Receipt]:
         self.flush()
@@ -152,11 +175,12 @@ class Group:
 
     def _admit(self, work: AdmitWork) -> Admission:
         hello, origin = work.hello, work.origin
-        head = self._head(origin.space)
+        head = self._rows.head(origin.space)
         self.flush()
         admission = read_admission(self._connection, self._sql, hello, self._now_us)
         if admission.known_run:
             self._fenced_by[(origin.space, origin.replica_id)] = origin
+            replica = self._rows.replica(head.space_id, origin)
             self._connection.execute(
                 self._sql["admit_replica"],
                 (
@@ -167,19 +191,19 @@ class Group:
                     _OUTBOX_ENCODER.encode(hello.outbox),
                     hello.cursor.seq,
                     self._now_us,
-                    self._replica(head.space_id, origin),
+                    replica,
                 ),
             )
+            if self._recording is not None:
+                self._recording.note_admitted(work, replica, admission)
         return admission
 
     # ── ops ─────────────────────────────────────────────────────────────────
 
-    def _answer(
-        self, origin: Origin, head: SpaceHead, replica: int, request_id: bytes, pushed: PushedOp
-    ) -> Answer:
+    def _answer(self, source: _Source, pushed: PushedOp) -> Answer:
         op = pushed.op
         try:
-            return self._judge(origin, head, replica, request_id, pushed)
+            return self._judge(source, pushed)
         except InvalidOp as error:
             return RefusedOp(op.op_id, error.code, error.field, str(error))
         except InvalidValue as error:
@@ -189,16 +213,19 @@ class Group:
         except Exception:
             # One op must not hold back everyone else's for ever.
             logger.exception(
-                "an op could not be decided op_id=%r user_id=%r space=%r",
-                op.op_id,
-                origin.user,
-                origin.space,
+                event(
+                    "an op could not be decided",
+                    op_id=op.op_id,
+                    request_id=uuid_text(source.request_id),
+                    user_id=source.origin.user,
+                    space=source.origin.space,
+                )
             )
             return Transient(op.op_id, "server_error", POISON_RETRY_MS)
 
-    def _judge(
-        self, origin: Origin, head: SpaceHead, replica: int, request_id: bytes, pushed: PushedOp
-    ) -> Answer:
+    def _judge(self, source: _Source, pushed: PushedOp) -> Answer:
+        started_s = perf_counter()
+        origin, head = source.origin, source.head
         op = pushed.op
         check_op(op)
         key = self._keys[op.op_id]
@@ -225,7 +252,14 @@ class Group:
         check_against_policy(op, collection, origin.roles)
         if pushed.after is not None and not self._is_accepted(pushed.after):
             return Held(op.op_id, pushed.after)
-        cached = self._record(head.space_id, op.collection, op.record)
+        validated_s = perf_counter()
+        cached = self._rows.record(head.space_id, op.collection, op.record)
+        if source.check is not None:
+            source.check(op, cached.state)
+        if not cached.state.seq:
+            self._cache.filling.check_record(
+                self._connection, self._sql, head.space_id, self._bounds
+            )
         received_us = max(self._now_us, head.received_us)
         decision = decide(
             cached.state,
@@ -256,19 +290,24 @@ class Group:
         except Exception as error:
             raise Spoiled(f"accepting {op.op_id} stopped half way") from error
         self._cache.resize(cached, cached.size_bytes + grown_bytes)
-        self._grown.add(origin.space)
         self._entries.setdefault(origin.space, []).append(encoded)
-        self._log_rows.append(
+        self._rows.grow(origin.space)
+        self._rows.add_log(
             (
                 position(head.space_id, seq),
                 content,
                 encoded,
-                request_id,
-                replica,
+                source.request_id,
+                source.replica,
                 min(max(pushed.attempts, 0), SAFE_INTEGER),
                 min(max(pushed.created_us, 0), SAFE_INTEGER),
             )
         )
+        if self._recording is not None:
+            done_s = perf_counter()
+            self._recording.note_accepted(
+                len(encoded), validated_s - started_s, done_s - validated_s
+            )
         return accepted.receipt
 
     def _accept(
@@ -285,17 +324,25 @@ class Group:
         place = position(head.space_id, entry.seq)
         if decision.conflicts:
             note_conflicts(self._connection, self._sql, head.space_id, entry, decision.conflicts)
-        self._graves.close(key)
-        self._graves.dig(missing, place, entry.collection, entry.record)
+            if self._recording is not None:
+                self._recording.note_conflicts(entry.collection, decision.conflicts)
+        filling = self._cache.filling
+        for space_id, count in self._graves.close(key).items():
+            filling.graves_closed(space_id, count)
+        if missing:
+            dug = self._graves.dig(missing, place, entry.collection, entry.record)
+            filling.graves_dug(head.space_id, entry.user, dug)
+        if not cached.state.seq:
+            filling.record_added(head.space_id)
         if decision.removed:
             self._keep_what_leaves(head, decision, cached)
         head.seq, head.digest, head.received_us = entry.seq, entry.digest, entry.received_us
         cached.state.apply_entry(entry)
         fold_counters(cached.state)
-        self._touched[(head.space_id, entry.collection, entry.record)] = cached
+        self._rows.touch((head.space_id, entry.collection, entry.record), cached)
         self._accepted[key] = accepted
         self._log[place] = entry
-        self._receipt_rows.append((key, place))
+        self._rows.add_receipt(key, place)
 
     def _keep_what_leaves(self, head: SpaceHead, decision: Decision, cached: CachedRecord) -> None:
         """A value whose own log row was trimmed is history from now on (invariant 7)."""
@@ -340,6 +387,10 @@ class Group:
                 raise InvalidOp(
                     "bad_supersedes", f"{root}: an entry of another field or record is superseded"
                 )
+        if missing:
+            self._cache.filling.check_graves(
+                self._connection, self._sql, space_id, op.user, len(missing), self._bounds
+            )
         return missing
 
     def _ops_since(
@@ -388,116 +439,26 @@ class Group:
             except ValueError:
                 return
 
-    def _head(self, space: str) -> SpaceHead:
-        head = self._cache.heads.get(space)
-        if head is None:
-            head = self._cache.heads[space] = self._read_head(space)
-        return head
-
-    def _read_head(self, space: str) -> SpaceHead:
-        row = self._connection.execute(self._sql["find_space"], (space,)).fetchone()
-        if row is None:
-            cursor = self._connection.execute(self._sql["add_space"], (space, self._now_us))
-            assert cursor.lastrowid is not None
-            return SpaceHead(cursor.lastrowid, 0, b"", 0)
-        return SpaceHead(*row[:4])
-
-    def _replica(self, space_id: int, origin: Origin) -> int:
-        known = self._cache.replicas.get((space_id, origin.replica_id))
-        if known is not None:
-            return known
-        row = self._connection.execute(
-            self._sql["find_replica"], (space_id, origin.replica_id)
-        ).fetchone()
-        if row is None:
-            cursor = self._connection.execute(
-                self._sql["add_replica"],
-                (space_id, origin.replica_id, origin.user, self._now_us, self._now_us),
-            )
-            assert cursor.lastrowid is not None
-            row = (cursor.lastrowid,)
-        self._cache.replicas[(space_id, origin.replica_id)] = row[0]
-        return int(row[0])
-
-    def _record(self, space_id: int, collection: str, record: str) -> CachedRecord:
-        key = (space_id, collection, record)
-        cached = self._cache.record(key)
-        if cached is not None:
-            return cached
-        row = self._connection.execute(self._sql["find_record"], key).fetchone()
-        if row is None:
-            return self._cache.hold(key, CachedRecord(0, RecordState(collection, record), 0))
-        state = RecordState.decode(collection, record, row[1])
-        return self._cache.hold(key, CachedRecord(row[0], state, len(row[1])))
-
     def flush(self) -> None:
         """Write what was decided so far, so that statements see it."""
-        run = self._connection.executemany
-        if self._log_rows:
-            run(self._sql["append_log"], self._log_rows)
-            # In the order of the index: neighbours share pages.
-            run(self._sql["add_receipt"], sorted(self._receipt_rows))
-            self._log_rows, self._receipt_rows = [], []
-        if self._touched:
-            self._write_records()
-        for space in self._grown:
-            head = self._cache.heads[space]
-            self._connection.execute(
-                self._sql["advance_space"],
-                (head.seq, head.digest, head.received_us, head.space_id),
-            )
-        self._grown = set()
+        self._rows.flush()
 
-    def _write_records(self) -> None:
-        new: list[tuple[object, ...]] = []
-        changed: list[tuple[object, ...]] = []
-        for (space_id, collection, record), cached in self._touched.items():
-            data = cached.state.encode()
-            self._cache.resize(cached, len(data))
-            place = position(space_id, cached.state.seq)
-            if cached.row_id:
-                changed.append((place, data, cached.row_id))
-            else:
-                cached.row_id = self._next_record_id()
-                new.append((cached.row_id, space_id, collection, record, place, data))
-        self._touched = {}
-        if new:
-            self._connection.executemany(self._sql["add_record"], new)
-        if changed:
-            self._connection.executemany(self._sql["write_record"], changed)
-
-    def _next_record_id(self) -> int:
-        if self._cache.last_record_id is None:
-            row = self._connection.execute(self._sql["last_record_id"]).fetchone()
-            self._cache.last_record_id = int(row[0])
-        self._cache.last_record_id += 1
-        return self._cache.last_record_id
+    @property
+    def written_bytes(self) -> list[int]:
+        """Sizes of the records that were written, in their stored form."""
+        return self._rows.written_bytes
 
     def store_notes(self, notes: Notes) -> None:
         """What replicas reported about themselves."""
+        if self._recording is not None:
+            self._recording.note_cursors(notes.cursors)
         for (space, replica_id), note in notes.cursors.items():
             outbox = _OUTBOX_ENCODER.encode(note.outbox)
             self._connection.execute(
                 self._sql["note_cursor"],
                 (note.seq, note.at_us, outbox, note.at_us, space, replica_id),
             )
-        for one in notes.acknowledged:
-            digest = one.digest
-            self._connection.execute(
-                self._sql["add_acknowledged"],
-                (
-                    digest.to_seq,
-                    digest.from_seq,
-                    digest.count,
-                    digest.digest,
-                    one.at_us,
-                    one.space,
-                    one.replica_id,
-                ),
-            )
-            self._connection.execute(
-                self._sql["trim_acknowledged"], (one.space, one.replica_id, ACKNOWLEDGED_KEPT)
-            )
+        store_acknowledged(self._connection, self._sql, notes.acknowledged)
 
 
 def _check_size(cached: CachedRecord, op: Op, decision: Decision) -> int:

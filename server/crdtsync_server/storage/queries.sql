@@ -81,6 +81,12 @@ WHERE position > ? AND position <= ? ORDER BY position;
 -- name: count_records
 SELECT count(*) FROM records WHERE position > ? AND position <= ?;
 
+-- name: count_records_of_space
+SELECT count(*) FROM records WHERE space = ?;
+
+-- name: count_graves
+SELECT space, count(*) FROM graves GROUP BY space;
+
 -- name: find_graves
 SELECT op_id, root, n, space, collection, record FROM graves WHERE op_id IN (/*ids*/);
 
@@ -126,20 +132,30 @@ WHERE id = ?;
 UPDATE replicas SET cursor_seq = max(cursor_seq, ?), cursor_us = ?, outbox = ?, last_seen_us = ?
 WHERE space = (SELECT id FROM spaces WHERE name = ?) AND replica_id = ?;
 
--- name: add_acknowledged
-INSERT OR REPLACE INTO acknowledged (replica, to_seq, from_seq, count, digest, received_us)
-SELECT replicas.id, ?, ?, ?, ?, ? FROM replicas JOIN spaces ON spaces.id = replicas.space
+-- name: replica_of_space
+SELECT replicas.id, replicas.space FROM replicas JOIN spaces ON spaces.id = replicas.space
 WHERE spaces.name = ? AND replicas.replica_id = ?;
 
--- name: trim_acknowledged
-DELETE FROM acknowledged
-WHERE replica = (SELECT replicas.id FROM replicas JOIN spaces ON spaces.id = replicas.space
-                 WHERE spaces.name = ?1 AND replicas.replica_id = ?2)
-  AND to_seq <= (SELECT acknowledged.to_seq FROM acknowledged
-                 JOIN replicas ON replicas.id = acknowledged.replica
-                 JOIN spaces ON spaces.id = replicas.space
-                 WHERE spaces.name = ?1 AND replicas.replica_id = ?2
-                 ORDER BY acknowledged.to_seq DESC LIMIT 1 OFFSET ?3);
+-- name: add_acknowledged
+INSERT OR REPLACE INTO acknowledged
+    (replica, to_seq, from_seq, count, digest, received_us, op_ids, missing)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: acknowledged_until
+SELECT coalesce(max(to_seq), 0) FROM acknowledged WHERE replica = ?;
+
+-- name: acknowledged_of
+SELECT to_seq, from_seq, count, digest, received_us, op_ids, missing FROM acknowledged
+WHERE replica = ? ORDER BY to_seq LIMIT ?;
+
+-- name: count_acknowledged
+SELECT count(*) FROM acknowledged WHERE replica = ?;
+
+-- name: drop_acknowledged
+DELETE FROM acknowledged WHERE replica = ? AND to_seq = ?;
+
+-- name: find_places
+SELECT op_id, position FROM receipts WHERE op_id IN (/*ids*/);
 
 -- name: newest_policy
 SELECT version, hash, text FROM policies ORDER BY version DESC LIMIT 1;

@@ -10,8 +10,11 @@ from typing import cast
 import msgspec
 
 from crdtsync.database import StorageError
+from crdtsync.documents.redaction import redact_entry, redact_record
 from crdtsync.documents.state import LogEntry, Removal, StoredRecord
+from crdtsync.policy import Visibility
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging, SnapshotRow
+from crdtsync_server.sight import Sight
 from crdtsync_server.storage.keys import position, seq_of, uuid_text
 from crdtsync_server.storage.receipts import ENTRY_DECODER
 
@@ -30,6 +33,9 @@ HISTORY_PAGE_BYTES = 1_048_576
 HISTORY_STEPS = 10_000
 """Entries that are walked to find the first of a page. A page that goes on from the
 one before needs none of them."""
+
+
+_STORED = msgspec.msgpack.Decoder(StoredRecord)
 
 
 class SnapshotPageRead(msgspec.Struct, frozen=True):
@@ -85,15 +91,22 @@ def read_log(
 
 
 def read_snapshots(
-    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, paging: Paging
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    space: str,
+    paging: Paging,
+    seen: Visibility,
 ) -> SnapshotPageRead:
-    """The page at ``paging``: downwards from ``before``, then upwards from ``after``."""
+    """The page at ``paging``: downwards from ``before``, then upwards from ``after``.
+
+    Records hold what ``seen`` lets the reader have, and those without any of it are left out.
+    """
     with reading(connection):
         row = connection.execute(sql["find_space"], (space,)).fetchone()
         if row is None:
             return SnapshotPageRead((), None, Landmark(0, b""), 0)
         space_id, head_seq, digest = row[:3]
-        page = _Page(space_id)
+        page = _Page(space_id, seen)
         head = Landmark(head_seq, digest)
         following = paging
         if following.before:
@@ -110,14 +123,16 @@ def read_snapshots(
 class _Page:
     """Rows of one page while it fills."""
 
-    def __init__(self, space_id: int) -> None:
+    def __init__(self, space_id: int, seen: Visibility) -> None:
         self.rows: list[SnapshotRow] = []
         self._space_id = space_id
+        self._seen = seen
+        self._looked_at = 0
         self._size_bytes = 0
 
     @property
     def is_full(self) -> bool:
-        return len(self.rows) >= PAGE_ROWS or self._size_bytes >= PAGE_BYTES
+        return self._looked_at >= PAGE_ROWS or self._size_bytes >= PAGE_BYTES
 
     def downwards(
         self, connection: sqlite3.Connection, sql: Mapping[str, str], paging: Paging
@@ -140,14 +155,22 @@ class _Page:
     def _take(self, cursor: sqlite3.Cursor) -> int:
         last = 0
         for collection, record, place, state in cursor:
-            # The state goes out as it lies there, without being decoded.
-            stored = cast(StoredRecord, msgspec.Raw(state))
-            self.rows.append(SnapshotRow(collection, record, stored))
+            stored = self._redacted(collection, state)
+            if stored is not None:
+                self.rows.append(SnapshotRow(collection, record, stored))
+            self._looked_at += 1
             self._size_bytes += len(state)
             last = seq_of(place)
             if self.is_full:
                 break
         return last
+
+
+    def _redacted(self, collection: str, state: bytes) -> StoredRecord | None:
+        if collection in self._seen.hiding:
+            return redact_record(collection, _STORED.decode(state), self._seen)
+        # The state goes out as it lies there, without being decoded.
+        return cast(StoredRecord, msgspec.Raw(state))
 
 
 def _count_remaining(
@@ -169,11 +192,16 @@ def _count_remaining(
 
 
 def read_history(
-    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, asked: HistoryRequest
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    space: str,
+    asked: HistoryRequest,
+    sight: Sight,
 ) -> History:
     """The record's log entries, newest first, walked by ``prev_seq``.
 
-    Below the start of the log follow the entries of which something is kept.
+    Below the start of the log follow the entries of which something is kept. What the
+    reader may not see is not there.
     """
     entries: list[LogEntry] = []
     kept: list[LogEntry] = []
@@ -188,15 +216,20 @@ def read_history(
             if seq < log_start or len(entries) >= HISTORY_PAGE_ENTRIES:
                 break
             (data,) = connection.execute(sql["log_entry"], (position(space_id, seq),)).fetchone()
+            entry = ENTRY_DECODER.decode(data)
             if not asked.before_seq or seq < asked.before_seq:
-                entries.append(cast(LogEntry, msgspec.Raw(data)))
-                size_bytes += len(data)
-            seq = ENTRY_DECODER.decode(data).prev_seq
+                shown = redact_entry(entry, sight.seen, sight.user)
+                if isinstance(shown, LogEntry):
+                    entries.append(shown)
+                    size_bytes += len(data)
+            seq = entry.prev_seq
             if size_bytes >= HISTORY_PAGE_BYTES:
                 break
         more = seq >= log_start and bool(entries)
         if not more and 0 < seq < log_start:
-            kept = _read_kept(connection, sql, space_id, asked, log_start)
+            found = _read_kept(connection, sql, space_id, asked, log_start)
+            shown_kept = (redact_entry(entry, sight.seen, sight.user) for entry in found)
+            kept = [entry for entry in shown_kept if isinstance(entry, LogEntry)]
     room = HISTORY_PAGE_ENTRIES - len(entries)
     more = more or len(kept) > room
     is_all = seq == 0 and not 0 < asked.before_seq < log_start

@@ -16,7 +16,7 @@ conflicts, their events   for ever: who chose what, when. At most one event per 
 graves                    until the superseded op arrives; for ever if it never does,
                           because it may (one row per entry that was named unseen)
 replicas                  one row per replica, for ever: which device received what
-acknowledged              the newest ``ACKNOWLEDGED_KEPT`` per replica
+acknowledged              the newest ``RANGES_KEPT`` per replica, older ones folded into one
 policies, spaces          one row each, for ever
 ========================  ==========================================================
 

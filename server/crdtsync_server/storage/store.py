@@ -21,10 +21,12 @@ from crdtsync.database import (
     queries,
 )
 from crdtsync_server.storage.lock import FolderLock
+from crdtsync_server.storage.migrating import prepare_migration
 
 T = TypeVar("T")
 
 FILE_NAME = "crdtsync.db"
+MIGRATIONS = "crdtsync_server.storage.migrations"
 
 CACHE_KIB = 65_536
 """SQLite's page cache of the writing connection. The index of receipts is random
@@ -117,7 +119,12 @@ def connect_writer(path: str) -> sqlite3.Connection:
     try:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        migrate(connection, "crdtsync_server.storage.migrations", what=path)
+        migrate(
+            connection,
+            MIGRATIONS,
+            what=path,
+            before=lambda version, scripts: prepare_migration(path, version, scripts),
+        )
     except BaseException:
         connection.close()
         raise

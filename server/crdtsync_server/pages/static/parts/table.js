@@ -1,0 +1,28 @@
+// A table that becomes cards on a phone.
+
+import { h } from "../dom.js";
+
+/** `columns`: [{words, number}]; `rows`: lists of cells; the first cell heads its row. */
+export function table(caption, columns, rows) {
+  return h(
+    "table",
+    { class: "cards" },
+    h("caption", { class: "unseen" }, caption),
+    h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.number && "number" }, one.words)))),
+    h(
+      "tbody",
+      {},
+      rows.map((cells) =>
+        h(
+          "tr",
+          {},
+          cells.map((cell, place) =>
+            place === 0
+              ? h("th", { scope: "row" }, cell)
+              : h("td", { class: columns[place].number && "number", "data-label": columns[place].words }, h("span", {}, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,1 @@
+"""What the product team is told: measures against targets, reconciliation, Go or No-Go."""

@@ -1,0 +1,96 @@
+"""How much one space may fill: records, and graves of what has not arrived."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from crdtsync.documents.errors import InvalidOp
+
+GRAVES_SHARE = 10
+"""One user may dig this part of a space's graves, between two starts of the server, so that
+nobody takes them away from everyone else. Honest ops name a handful."""
+
+
+MAX_DIGGERS = 10_000
+"""Users whose share is remembered; beyond it everyone begins anew."""
+
+
+class Bounds(NamedTuple):
+    """The limits of each space."""
+
+    records: int = 1_000_000
+    graves: int = 200_000
+
+
+class Filling:
+    """How full the spaces are: counted once from the database, then kept in step.
+
+    Belongs to the cache: equal to the committed database plus the group at hand.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[int, int] = {}
+        self._graves: dict[int, int] | None = None
+        self._dug_by: dict[tuple[int, str], int] = {}
+
+    def forget(self) -> None:
+        """A group failed: count again when it is needed."""
+        self._records.clear()
+        self._graves = None
+
+    def check_record(
+        self, connection: sqlite3.Connection, sql: Mapping[str, str], space_id: int, bounds: Bounds
+    ) -> None:
+        """Raises InvalidOp where the space takes no further record."""
+        if space_id not in self._records:
+            row = connection.execute(sql["count_records_of_space"], (space_id,)).fetchone()
+            self._records[space_id] = int(row[0])
+        if self._records[space_id] >= bounds.records:
+            raise InvalidOp(
+                "space_full",
+                f"this space holds {bounds.records} records and takes no more; "
+                "ask whoever runs the server",
+            )
+
+    def record_added(self, space_id: int) -> None:
+        """After ``check_record``."""
+        self._records[space_id] += 1
+
+    def check_graves(
+        self,
+        connection: sqlite3.Connection,
+        sql: Mapping[str, str],
+        space_id: int,
+        user: str,
+        count: int,
+        bounds: Bounds,
+    ) -> None:
+        """Raises InvalidOp where so many values that never arrived cannot be remembered.
+
+        Forgetting older ones instead would let a value that somebody replaced come back.
+        """
+        if self._graves is None:
+            self._graves = dict(connection.execute(sql["count_graves"]))
+        dug = self._dug_by.get((space_id, user), 0)
+        share = max(bounds.graves // GRAVES_SHARE, 1)
+        if dug + count > share or self._graves.get(space_id, 0) + count > bounds.graves:
+            raise InvalidOp(
+                "too_many_unseen",
+                f"it replaces {count} values that have not reached the server, and too many "
+                "such are remembered already; send the changes that wrote them first",
+            )
+
+    def graves_dug(self, space_id: int, user: str, count: int) -> None:
+        """After ``check_graves``."""
+        assert self._graves is not None
+        self._graves[space_id] = self._graves.get(space_id, 0) + count
+        if len(self._dug_by) >= MAX_DIGGERS:
+            self._dug_by.clear()
+        self._dug_by[(space_id, user)] = self._dug_by.get((space_id, user), 0) + count
+
+    def graves_closed(self, space_id: int, count: int) -> None:
+        """What was missing has arrived."""
+        if self._graves is not None:
+            self._graves[space_id] = self._graves.get(space_id, 0) - count

@@ -1,0 +1,150 @@
+"""Limits, as a replica meets them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from crdtsync.database import queries
+from crdtsync.documents.ops import EntryId
+from crdtsync.protocol.messages import Receipt, RefusedOp, Transient
+from crdtsync_server.access import access
+from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.storage.bounds import Bounds, Filling
+from tests.server.serving import Wire, device, hello_of, new_id, rows_of, serving, write
+
+
+async def test_a_flood_of_ops_is_told_to_come_back_and_nothing_is_lost(tmp_path: Path) -> None:
+    slow = AccessSettings(ops_per_s_per_connection=1.0)
+    still = time.time_ns() // 1_000
+    async with (
+        serving(tmp_path, access=slow, now_us=lambda: still) as server,
+        device(server) as wire,
+    ):
+        ops = [write({"c/visits": "1"}) for _ in range(30)]
+        answers = [(await wire.push(op))[0] for op in ops]
+        served = [one for one in answers if isinstance(one, Receipt)]
+        sent_away = [one for one in answers if isinstance(one, Transient)]
+        assert (len(served), len(sent_away)) == (10, 20)
+        assert {one.reason for one in sent_away} == {"rate_limited"}
+        waits = [one.retry_after_ms for one in sent_away]
+        assert waits == sorted(waits)
+        assert waits[-1] > waits[0]
+        # Another device is not disturbed.
+        async with device(server, "lee") as other:
+            await other.accept(write({"c/visits": "1"}, user="lee"))
+    assert rows_of(tmp_path, "SELECT count(*) FROM log") == [(11,)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"connections": 2}, "this server takes 2"),
+        ({"connections_per_user": 2}, "kim is connected 2 times"),
+        ({"connections_per_space": 2}, "this space takes 2"),
+    ],
+)
+async def test_who_finds_no_seat_is_told_when_to_come_back(
+    tmp_path: Path, limits: dict[str, int], words: str
+) -> None:
+    async with serving(tmp_path, access=AccessSettings(**limits)) as server:  # type: ignore[arg-type]
+        async with device(server), device(server):
+            async with await Wire.open(server.url) as wire:
+                refused = await wire.refused(hello_of())
+            assert (refused.code, refused.retry) == ("too_many_connections", True)
+            assert refused.retry_after_ms > 0
+            assert words in refused.words
+        # The two have left; that the server hears of it may take a moment.
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+            if not server.service.access.quotas.seats.taken:
+                break
+        async with device(server) as wire:
+            await wire.accept(write({"c/visits": "1"}))
+
+
+async def test_sockets_that_never_say_hello_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "MAX_WAITING", 5)
+    async with serving(tmp_path) as server, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(await Wire.open(server.url)) for _ in range(8)]
+        assert server.service.access.waiting == 5
+        for wire in silent[:3]:
+            assert await wire.closed() in (None, 1006)
+        async with device(server) as honest:
+            await honest.accept(write({"c/visits": "1"}))
+
+
+async def test_a_full_space_takes_no_new_record_but_every_other_change(tmp_path: Path) -> None:
+    small = AccessSettings(records_per_space=2)
+    async with serving(tmp_path, access=small) as server:
+        async with device(server) as wire:
+            await wire.accept(write({"c/visits": "1"}, record="p1"))
+            await wire.accept(write({"c/visits": "1"}, record="p2"))
+            (answer,) = await wire.push(write({"c/visits": "1"}, record="p3"))
+            assert isinstance(answer, RefusedOp)
+            assert answer.code == "space_full"
+            assert "2 records" in answer.words
+            await wire.accept(write({"c/visits": "1"}, record="p2"))
+        async with device(server, space="ward-4") as wire:
+            await wire.accept(write({"c/visits": "1"}, record="p3"))
+    async with serving(tmp_path, access=small) as server, device(server) as wire:
+        (answer,) = await wire.push(write({"c/visits": "1"}, record="p4"))
+        assert isinstance(answer, RefusedOp)
+        assert answer.code == "space_full"
+
+
+def unseen(count: int) -> list[EntryId]:
+    """Values that nobody has ever sent."""
+    return [EntryId(new_id(), 0) for _ in range(count)]
+
+
+async def test_nobody_fills_the_server_with_values_that_never_come(tmp_path: Path) -> None:
+    small = AccessSettings(graves_per_space=100)
+    async with serving(tmp_path, access=small) as server, device(server) as wire:
+        for _ in range(2):
+            await wire.accept(write({"r/name": '"x"'}, supersedes={"r/name": unseen(5)}))
+        (answer,) = await wire.push(write({"r/name": '"x"'}, supersedes={"r/name": unseen(1)}))
+        assert isinstance(answer, RefusedOp)
+        assert answer.code == "too_many_unseen"
+        await wire.accept(write({"r/name": '"y"'}))  # all else goes on
+        async with device(server, "lee") as other:  # and so does everyone else
+            await other.accept(
+                write({"r/name": '"z"'}, user="lee", supersedes={"r/name": unseen(5)})
+            )
+    assert rows_of(tmp_path, "SELECT count(*) FROM graves") == [(15,)]
+
+
+async def test_values_that_arrive_late_free_their_place(tmp_path: Path) -> None:
+    small = AccessSettings(graves_per_space=10)  # one per user
+    late = [write({"r/name": f'"{n}"'}) for n in range(3)]
+    async with serving(tmp_path, access=small) as server, device(server) as wire:
+        for n, op in enumerate(late):
+            user = ("kim", "lee", "han")[n]
+            seen = {"r/name": [EntryId(op.op_id, 0)]}
+            async with device(server, user) as other:
+                await other.accept(write({"r/name": '"n"'}, user=user, supersedes=seen))
+        for op in late:
+            await wire.accept(op)
+        filling = server.service.ingest._ledger._cache.filling
+        assert filling._graves == {1: 0}
+    assert rows_of(tmp_path, "SELECT count(*) FROM graves") == [(0,)]
+
+
+def test_many_diggers_are_forgotten_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crdtsync_server.storage import bounds
+
+    monkeypatch.setattr(bounds, "MAX_DIGGERS", 3)
+    filling = Filling()
+    filling._graves = {}
+    for n in range(10):
+        filling.graves_dug(1, f"user {n}", 1)
+    assert len(filling._dug_by) <= 3
+    assert filling._graves == {1: 10}
+    assert Bounds() == Bounds(1_000_000, 200_000)
+    assert "count_graves" in queries("crdtsync_server.storage", "queries.sql")

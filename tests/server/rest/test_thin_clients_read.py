@@ -1,0 +1,520 @@
+"""Reading over HTTP: records, lists, filters, history, conflicts, and what is hidden."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crdtsync.protocol.messages import OutboxSummary
+from crdtsync_server.rest import looking, records
+from tests.server.rest.thin import (
+    CLINICIAN,
+    NURSE,
+    POLICY,
+    VISITOR,
+    Thin,
+    in_conflict,
+    path_of,
+    problem,
+    seen_of,
+    thin_ward,
+    trim,
+)
+from tests.server.serving import SPACE, START_US, device, new_id
+from tests.server.serving import write as op
+
+PATIENTS = f"/v1/spaces/{SPACE}/patient"
+
+
+async def ids_of(thin: Thin, query: str = "") -> list[str]:
+    """The ids of every page, one after the other."""
+    found: list[str] = []
+    after = ""
+    for _ in range(100):
+        page = await thin.read(f"{PATIENTS}?{query}{after}")
+        found += [record["id"] for record in page["records"]]
+        if page["next"] is None:
+            return found
+        after = f"&after={page['next']}"
+    raise AssertionError("the pages have no end")
+
+
+async def test_values_are_those_of_the_library(tmp_path: Path) -> None:
+    fields = {
+        "name": "Zoë 김",
+        "phone": "",
+        "dose": "1.50",
+        "born": "2000-02-29",
+        "seen_at": "2024-01-01T10:00:00+09:00",
+        "weight": 70.5,
+        "alive": False,
+        "notes": ["b", "a"],
+        "more": {"a": [1, None, {"b": 1.5}]},
+        "tags": ["z", "a"],
+        "allergies": [],
+    }
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", fields)
+        found = (await thin.record("p1"))["fields"]
+    assert found == {
+        **fields,
+        "tags": ["a", "z"],
+        "visits": 0,
+        "balance": 0,
+        "stage": None,
+        "diagnosis": None,
+    }
+
+
+async def test_an_id_may_hold_slashes_and_letters_of_any_language(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        for name in ("a/b", "김 %2F", "..", "a?b#c", "x" * 256):
+            await thin.put(name, {"name": name})
+            assert (await thin.record(name))["id"] == name
+            assert (await thin.read(f"{path_of(name)}/history"))["entries"]
+        assert len(await ids_of(thin)) == 5
+        problem(await thin.get(path_of("x" * 257)), 422, "bad_record_id")
+        problem(await thin.get(f"{PATIENTS}/%ff"), 404, "not_found")
+
+
+async def test_an_etag_that_is_at_hand_saves_the_body(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        version = (await thin.put("p1", {"name": "Ann"}))["record"]["version"]
+        same = await thin.get(path_of("p1"), If_None_Match=f'W/"x", "{version}"')
+        assert (same.status, same.body) == (304, b"")
+        await thin.put("p1", {"name": "Anna"})
+        assert (await thin.get(path_of("p1"), If_None_Match=f'"{version}"')).status == 200
+        head = await thin.ask("HEAD", path_of("p1"))
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["etag"]
+
+
+# ── lists ───────────────────────────────────────────────────────────────────
+
+
+async def test_pages_hold_every_record_once_and_go_on_while_others_write(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        names = [f"p{n:03}" for n in range(23)]
+        await thin.batch(
+            [
+                {"op_id": new_id(), "collection": "patient", "id": name, "fields": {"name": name}}
+                for name in names
+            ]
+        )
+        assert await ids_of(thin, "limit=5") == names
+        first = await thin.read(f"{PATIENTS}?limit=10")
+        await thin.put("p000a", {"name": "before"})
+        await thin.put("p0095", {"name": "behind"})
+        rest = await thin.read(f"{PATIENTS}?after={first['next']}")
+        assert [record["id"] for record in rest["records"]] == ["p0095", *names[10:]]
+
+
+async def test_a_page_may_be_empty_and_still_have_a_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "STEPS", 1)
+    monkeypatch.setattr(records, "STEP_ROWS", 3)
+    async with thin_ward(tmp_path) as thin:
+        for n in range(10):
+            await thin.put(f"p{n}", {"name": "last" if n == 9 else "other"})
+        page = await thin.read(f"{PATIENTS}?where.name=last")
+        assert (page["records"], bool(page["next"])) == ([], True)
+        assert await ids_of(thin, "where.name=last") == ["p9"]
+
+
+FILTERS = [
+    ("where.name=Ann", ["p1", "p2"]),
+    ("where.name=Ann&where.visits=2", ["p1"]),
+    ("where.visits=0", ["p2", "p3"]),
+    ("where.balance=1.5", ["p1"]),
+    ("where.tags=x", ["p1", "p3"]),
+    ("where.born=1990-01-31", ["p1"]),
+    ("where.seen_at=2024-01-01T01:00:00Z", ["p1"]),
+    ("where.alive=false", ["p2"]),
+    ("where.stage=3", ["p3"]),
+    ("where.dose=2.0", ["p3"]),
+    ("where.dose=3", ["p3"]),
+    ('where.notes=["a"]', ["p2"]),
+    ("where.name=nobody", []),
+    ("conflicts=true", ["p3"]),
+    ("deleted=true", ["p4"]),
+    ("deleted=true&where.name=Ann", []),
+]
+
+
+async def test_filters_compare_typed_values(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await thin.patch(
+            "p1",
+            {
+                "fields": {"name": "Ann", "tags": ["x"], "born": "1990-01-31"},
+                "increment": {"visits": 2, "balance": "1.50"},
+            },
+        )
+        await thin.put("p1", {"seen_at": "2024-01-01T10:00:00+09:00"})
+        await thin.put("p2", {"name": "Ann", "alive": False, "notes": ["a"]})
+        read = (await thin.put("p3", {"stage": 3, "tags": ["x", "y"], "dose": "1"}))["record"]
+        await thin.put("p3", {"dose": "2"})
+        await thin.put("p3", {"dose": "3"}, if_match=read["version"])
+        await thin.put("p4", {"name": "gone"})
+        await thin.delete("p4")
+        for query, expected in FILTERS:
+            assert await ids_of(thin, query.replace('"', "%22")) == expected, query
+
+
+BAD_LISTS = [
+    ("limit=0", 400, "bad_query"),
+    ("limit=501", 400, "bad_query"),
+    ("limit=ten", 400, "bad_query"),
+    ("limit=null", 400, "bad_query"),
+    ("limit=1&limit=2", 400, "bad_query"),
+    ("colour=red", 400, "bad_query"),
+    ("deleted=perhaps", 400, "bad_query"),
+    ("lang=xx", 400, "bad_query"),
+    ("after=%00", 400, "bad_cursor"),
+    ("after=nonsense", 400, "bad_cursor"),
+    ("after=kqFwYw", 400, "bad_cursor"),
+    ("after=kqFxoWE", 400, "bad_cursor"),
+    ("after=" + "A" * 2000, 400, "bad_query"),
+    ("where.colour=red", 422, "unknown_field"),
+    ("where.stage=high", 422, "wrong_type"),
+    ("where.born=yesterday", 422, "bad_format"),
+    ("where.tags=", 422, "bad_value"),
+    ("&".join(f"where.f{n}=1" for n in range(70)), 400, "bad_query"),
+]
+
+
+async def test_a_list_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"name": "Ann"})
+        for query, status, code in BAD_LISTS:
+            problem(await thin.get(f"{PATIENTS}?{query}"), status, code)
+
+
+async def test_what_does_not_exist_is_told_with_what_does(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        told = problem(await thin.get(f"/v1/spaces/{SPACE}/patients"), 404, "unknown_collection")
+        assert "patient, diary, task" in told["detail"]
+        visitor = Thin(thin.server, VISITOR)
+        told = problem(await visitor.get(f"/v1/spaces/{SPACE}/x"), 404, "unknown_collection")
+        assert "diary" not in told["detail"]
+        problem(await thin.get("/v1/spaces/x"), 404, "not_found")
+        problem(await thin.get(f"{PATIENTS}/p1/x"), 404, "not_found")
+        problem(await thin.get(f"{PATIENTS}/"), 404, "not_found")
+        assert await ids_of(thin) == []
+
+
+# ── what is hidden ──────────────────────────────────────────────────────────
+
+SECRET = "melancholia"
+
+
+async def secretive(thin: Thin) -> None:
+    """Records in which somebody may not see everything."""
+    await thin.put("p1", {"name": "Ann", "diagnosis": SECRET})
+    read = (await thin.record("p1"))["version"]
+    await thin.put("p1", {"diagnosis": SECRET + "2"})
+    await thin.put("p1", {"diagnosis": SECRET + "3"}, if_match=read)
+    await thin.put("p2", {"diagnosis": SECRET})
+    await thin.put("d1", {"text": SECRET}, collection="diary")
+
+
+async def test_what_may_not_be_read_is_in_no_answer(tmp_path: Path) -> None:
+    paths = [
+        PATIENTS,
+        f"{PATIENTS}?limit=1",
+        f"{PATIENTS}?conflicts=true",
+        f"{PATIENTS}/p1",
+        f"{PATIENTS}/p1/history",
+        f"/v1/conflicts?space={SPACE}",
+        f"/v1/conflicts?space={SPACE}&status=all",
+        f"/v1/changes?space={SPACE}",
+        f"/v1/devices?space={SPACE}",
+        "/v1/spaces",
+    ]
+    async with thin_ward(tmp_path) as thin:
+        await secretive(thin)
+        nurse = Thin(thin.server, NURSE)
+        seen = {path: await thin.read(path) for path in paths}
+        told = {path: await nurse.read(path) for path in paths}
+    assert SECRET in json.dumps(seen)
+    text = json.dumps(told)
+    assert SECRET not in text
+    assert "diagnosis" not in text
+    assert "diary" not in text
+    assert "p2" not in text
+    assert told[paths[0]]["records"][0]["conflicts"] == {}
+    assert seen["/v1/spaces"]["spaces"][0]["open_conflicts"] == 1
+    assert told["/v1/spaces"]["spaces"][0]["open_conflicts"] == 0
+
+
+async def test_a_hidden_field_cannot_be_probed(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await secretive(thin)
+        nurse = Thin(thin.server, NURSE)
+
+        async def told(answer: Any, status: int, code: str) -> str:
+            body = problem(answer, status, code)
+            del body["request_id"]
+            return json.dumps(body)
+
+        for name in ("diagnosis", "nonsense"):
+            listed = await told(
+                await nurse.get(f"{PATIENTS}?where.{name}={SECRET}"), 422, "unknown_field"
+            )
+            patched = await told(
+                await nurse.patch("p1", {"fields": {name: "x"}}), 422, "unknown_field"
+            )
+            chosen = await told(
+                await nurse.resolve("p1", name, "x", [[new_id(), 0]]), 422, "unknown_field"
+            )
+            for text in (listed, patched, chosen):
+                assert name in text
+            if name == "diagnosis":
+                first = [listed, patched, chosen]
+        assert [
+            text.replace("nonsense", "diagnosis") for text in (listed, patched, chosen)
+        ] == first
+        for record in ("p2", "p9"):
+            problem(await nurse.get(f"{PATIENTS}/{record}"), 404, "unknown_record")
+            problem(await nurse.get(f"{PATIENTS}/{record}/history"), 404, "unknown_record")
+            problem(await nurse.delete(record), 404, "unknown_record")
+        problem(await nurse.get(path_of("d1", "diary")), 404, "unknown_collection")
+        problem(
+            await nurse.get(f"/v1/conflicts?space={SPACE}&collection=diary"),
+            404,
+            "unknown_collection",
+        )
+
+
+async def test_a_hidden_write_changes_no_etag_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"name": "Ann", "tags": ["a"]})
+        await thin.patch("p1", {"remove": {"tags": ["a"]}})
+        nurse = Thin(thin.server, NURSE)
+        before = await nurse.record("p1")
+        await Thin(thin.server, CLINICIAN).put("p1", {"diagnosis": SECRET})
+        after = await nurse.record("p1")
+        assert after == before
+        assert (await thin.record("p1"))["version"] != before["version"]
+        assert (
+            await nurse.get(path_of("p1"), If_None_Match=f'"{before["version"]}"')
+        ).status == 304
+        gone = await nurse.delete("p1", if_match=before["version"])
+        assert gone.json["record"]["deleted"], gone.json
+
+
+async def test_pages_pass_over_records_that_may_not_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "STEPS", 1)
+    monkeypatch.setattr(records, "STEP_ROWS", 2)
+    async with thin_ward(tmp_path) as thin:
+        for n in range(7):
+            await thin.put(f"hidden{n}", {"diagnosis": "x"})
+        await thin.put("seen", {"name": "Ann"})
+        assert await ids_of(Thin(thin.server, NURSE)) == ["seen"]
+
+
+async def test_behind_many_hidden_writes_the_version_is_that_of_what_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "HIDDEN_STEPS", 2)
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"name": "Ann"})
+        nurse = Thin(thin.server, NURSE)
+        before = (await nurse.record("p1"))["version"]
+        for n in range(4):
+            await thin.put("p1", {"diagnosis": str(n)})
+        assert (await nurse.record("p1"))["version"] == before
+
+
+# ── history, conflicts ──────────────────────────────────────────────────────
+
+
+async def test_history_says_of_every_value_what_became_of_it(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        first = await thin.put("p1", {"name": "Ann", "tags": ["a", "b"]})
+        await thin.patch("p1", {"increment": {"visits": 2}, "remove": {"tags": ["a"]}})
+        second = await Thin(thin.server, NURSE).put("p1", {"name": "Eve"})
+        await thin.delete("p1")
+        await thin.restore("p1")
+        found = await thin.read(f"{path_of('p1')}/history?lang=ko")
+    assert (found["complete"], found["next"]) == (True, None)
+    restored, deleted, renamed, counted, begun = found["entries"]
+    assert (restored["deleted"], deleted["deleted"], renamed["deleted"]) == (False, True, None)
+    assert renamed["op_id"] == second["receipt"]["op_id"]
+    assert renamed["fields"][0]["fate"] == "stands"
+    name, tags = begun["fields"]
+    assert (name["label"], name["value"], name["fate"]) == ("이름", "Ann", "superseded")
+    assert (name["replaced_by"], name["replaced_by_user"]) == (renamed["op_id"], "lee")
+    assert "lee" in name["fate_words"]
+    assert (tags["values"], tags["fate"]) == (["a", "b"], "partly")
+    visits = next(field for field in counted["fields"] if field["name"] == "visits")
+    assert (visits["value"], visits["fate"]) == (2, "stands")
+    assert next(field for field in counted["fields"] if field["name"] == "tags")["removed"] == 1
+    assert begun["op_id"] == first["receipt"]["op_id"]
+    assert begun["request_id"]
+
+
+async def test_history_comes_in_pages_and_older_pages_know_what_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crdtsync_server.storage.reading.HISTORY_PAGE_ENTRIES", 2)
+    async with thin_ward(tmp_path) as thin:
+        for n in range(5):
+            await thin.put("p1", {"name": str(n)})
+        found: list[Any] = []
+        path = f"{path_of('p1')}/history"
+        page = await thin.read(path)
+        while page["next"] is not None:
+            found += page["entries"]
+            page = await thin.read(f"{path}?before={page['next']}")
+        found += page["entries"]
+    values = [(entry["fields"][0]["value"], entry["fields"][0]["fate"]) for entry in found]
+    assert values == [
+        ("4", "stands"),
+        *((str(n), "superseded") for n in (3, 2, 1, 0)),
+    ]
+    assert [entry["fields"][0]["replaced_by"] for entry in found[1:]] == [
+        entry["op_id"] for entry in found[:-1]
+    ]
+
+
+async def test_history_beyond_retention_says_that_it_is_not_complete(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        for n in range(3):
+            await thin.patch("p1", {"fields": {"name": str(n)}, "add": {"tags": [str(n)]}})
+        await trim(thin)
+        await thin.put("p1", {"name": "new"})
+        found = await thin.read(f"{path_of('p1')}/history")
+    assert not found["complete"]
+    newest = found["entries"][0]["fields"][0]
+    assert (newest["value"], newest["fate"]) == ("new", "stands")
+
+
+async def test_a_conflict_has_a_life(tmp_path: Path) -> None:
+    path = f"/v1/conflicts?space={SPACE}&lang=ko"
+    async with thin_ward(tmp_path) as thin:
+        async with device(thin.server, "lee", policy_hash=POLICY.hash, device="tablet") as wire:
+            await thin.put("p1", {"name": "Ann"})
+            await thin.put("p1", {"allergies": ["nuts"]})
+            await wire.accept(op({"r/allergies": '["wasps"]'}, user="lee"))
+            (open_one,) = (await thin.read(path))["conflicts"]
+            assert (open_one["label"], open_one["collection_label"]) == ("allergies", "환자")
+            assert (open_one["record_label"], open_one["status"]) == ("Ann", "open")
+            mine, theirs = sorted(open_one["candidates"], key=lambda one: one["value"])
+            assert (mine["user"], mine["device"]) == ("kim", "")
+            assert (theirs["user"], theirs["device"]) == ("lee", "tablet")
+            assert theirs["received_us"] > theirs["time_us"]
+            (event,) = open_one["events"]
+            assert (event["kind"], event["value"], event["user"]) == ("opened", ["wasps"], "lee")
+            seen = seen_of(open_one["candidates"])
+            await thin.resolve("p1", "allergies", ["nuts"], seen)
+            assert (await thin.read(path))["conflicts"] == []
+            await wire.accept(op({"r/allergies": '["milk"]'}, user="lee"))
+        (again,) = (await thin.read(path))["conflicts"]
+        assert (again["id"], again["reopened"]) == (open_one["id"], 1)
+        kinds = [event["kind"] for event in again["events"]]
+        assert kinds == ["opened", "resolved", "reopened"]
+        await thin.resolve("p1", "allergies", None, seen_of(again["candidates"]))
+        assert (await thin.read(f"{path}&status=open"))["conflicts"] == []
+        (closed,) = (await thin.read(f"{path}&status=resolved"))["conflicts"]
+        assert [one["value"] for one in closed["candidates"]] == [None]
+        assert (await thin.read(f"{path}&status=agreed"))["conflicts"] == []
+        assert len((await thin.read(f"{path}&status=all"))["conflicts"]) == 1
+        assert (await thin.read(f"{path}&status=all&collection=task"))["conflicts"] == []
+
+
+async def test_conflicts_come_in_pages_the_oldest_first(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        for name in ("c", "a", "b"):
+            await in_conflict(thin, name)
+        found: list[str] = []
+        after = ""
+        for _ in range(5):
+            page = await thin.read(f"/v1/conflicts?space={SPACE}&limit=1{after}")
+            found += [one["record"] for one in page["conflicts"]]
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert found == ["c", "a", "b"]
+        problem(await thin.get(f"/v1/conflicts?space={SPACE}&after=x"), 400, "bad_cursor")
+
+
+# ── people, devices ─────────────────────────────────────────────────────────
+
+
+async def test_everybody_learns_who_they_are_and_what_the_policy_lets_them(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path, NURSE) as nurse:
+        me = await nurse.read("/v1/me")
+        policy = await nurse.read("/v1/policy?lang=ko")
+        problem(await nurse.ask("GET", "/v1/me", Authorization="Basic x"), 401, "unauthorized")
+    assert (me["user"], me["roles"], me["spaces"], me["dev"]) == ("lee", ["nurse"], None, True)
+    assert (me["policy_version"], policy["version"]) == (3, 3)
+    patient, diary, _ = policy["collections"]
+    fields = {field["name"]: field for field in patient["fields"]}
+    assert fields["name"]["label"] == "이름"
+    assert (fields["diagnosis"]["readable"], fields["diagnosis"]["writable"]) == (False, False)
+    assert (fields["allergies"]["writable"], fields["allergies"]["write"]) == (
+        True,
+        ["clinician", "nurse"],
+    )
+    assert (diary["readable"], diary["deletable"]) == (False, False)
+    assert policy["signed_table"]["collections"][0]["rows"][0]["label"] == "이름"
+    assert policy["text"] == POLICY.text
+
+
+async def test_spaces_are_counted_as_far_as_they_may_be_known(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await secretive(thin)
+        await thin.write("PATCH", path_of("p1", space="home"), {"fields": {"name": "x"}})
+        async with device(thin.server, policy_hash=POLICY.hash):
+            page = await thin.read("/v1/spaces?limit=1")
+            rest = await thin.read(f"/v1/spaces?limit=1&after={page['next']}")
+        assert [space["name"] for space in page["spaces"]] == ["home"]
+        assert rest["next"] is None
+        assert rest["spaces"] == [
+            {"name": SPACE, "head": 5, "records": 3, "open_conflicts": 1, "devices": 1}
+        ]
+
+
+async def test_devices_say_what_they_reported_and_what_was_refused(tmp_path: Path) -> None:
+    outbox = OutboxSummary(3, 2, 5_000, 1, {"not_permitted": 2})
+    path = f"/v1/devices?space={SPACE}"
+    async with (
+        thin_ward(tmp_path) as thin,
+        device(
+            thin.server,
+            "lee",
+            token="lee:nurse",
+            policy_hash=POLICY.hash,
+            device="tablet",
+            outbox=outbox,
+            client_us=START_US,
+        ) as wire,
+    ):
+        hidden = op({"r/diagnosis": '"x"'}, user="lee")
+        bad = op({"r/stage": "9"}, user="lee")
+        await wire.push(hidden, bad)
+        await wire.push(bad)
+        (found,) = (await thin.read(path))["devices"]
+        (mine,) = (await Thin(thin.server, NURSE).read(f"{path}&mine=true&lang=ko"))["devices"]
+        (visited,) = (await Thin(thin.server, VISITOR).read(path))["devices"]
+        assert found["connected"]
+        assert (await thin.read(f"{path}&mine=true"))["devices"] == []
+    assert (found["device"], found["user"], found["pending"], found["failed"]) == (
+        "tablet",
+        "lee",
+        3,
+        2,
+    )
+    assert found["reasons"] == {"not_permitted": 2}
+    assert found["skew_us"] < 0
+    assert [one["code"] for one in found["refused"]] == ["out_of_range", "not_permitted"]
+    assert {one["op_id"] for one in mine["refused"]} == {hidden.op_id, bad.op_id}
+    assert [one["field"] for one in visited["refused"]] == ["stage"]
+    assert mine["refused"][0]["words"] != found["refused"][0]["words"]

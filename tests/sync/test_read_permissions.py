@@ -1,0 +1,258 @@
+"""A field that a user may not read never reaches their device, whatever way it could take."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from crdtsync import NotPermitted, Policy, Replica
+from crdtsync_server.storage import reading
+from tests.sync.sign_in import Roles
+from tests.sync.ward import (
+    SPACE,
+    Around,
+    ServerLog,
+    assert_alike,
+    in_step,
+    op_id,
+    op_ids_of,
+    server,
+    until_status,
+)
+
+SECRET = "Huntington-XYZZY"
+"""Looked for in the bytes of a device's file."""
+
+RULES = """
+version = {version}
+[patient.fields]
+name  = {{ type = "string" }}
+tags  = {{ type = "set<string>", merge = "set" }}
+notes = {{ type = "string", merge = "manual", {notes} }}
+[diagnosis]
+read = ["doctor"]
+write = ["doctor"]
+[diagnosis.fields]
+code = {{ type = "string" }}
+"""
+DOCTORS_ONLY = 'read = ["doctor"], write = ["doctor"]'
+
+
+def rules(version: int = 1, notes: str = DOCTORS_ONLY) -> Policy:
+    return Policy.parse(RULES.format(version=version, notes=notes))
+
+
+def device(
+    folder: Path, name: str, user: str | None = None, policy: Policy | None = None
+) -> Replica:
+    return Replica.open(
+        folder / f"{name}.db",
+        space=SPACE,
+        policy=policy or rules(),
+        user=user or name,
+        device=name,
+        surroundings=Around(),
+    )
+
+
+def doors() -> Roles:
+    return Roles(lee=["doctor"], park=["doctor"], kim=["nurse"], choi=["nurse"])
+
+
+async def write_secrets(doctor: Replica, number: int = 1) -> None:
+    patients = doctor.collection("patient")
+    for n in range(number):
+        await patients.update(f"p{n}", name=f"Patient {n}", notes=f"{SECRET} {n}")
+    await patients.update("hidden", notes=SECRET)
+    await patients.add("emptied", "tags", "gone")
+    await patients.remove("emptied", "tags", "gone")
+    await doctor.collection("diagnosis").update("d1", code=SECRET)
+
+
+def file_holds(folder: Path, name: str, text: str = SECRET) -> bool:
+    """Whether any byte of the device's files says so."""
+    with sqlite3.connect(folder / f"{name}.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return any(text.encode() in path.read_bytes() for path in folder.glob(f"{name}.db*"))
+
+
+async def test_a_hidden_field_never_leaves_the_server_live_paged_or_as_history(
+    tmp_path: Path,
+) -> None:
+    async with (
+        server(tmp_path, rules=rules(), authenticator=doors()) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        kim.connect(ward.url)
+        await in_step(kim)  # live before anything is written
+        lee.connect(ward.url)
+        await write_secrets(lee, 3)
+        await in_step(lee, kim)
+        async with device(tmp_path, "choi") as choi:
+            choi.connect(ward.url)  # comes later: by snapshots
+            await in_step(choi)
+            assert_alike(kim, choi)
+            for nurse in (kim, choi):
+                patients = nurse.collection("patient")
+                assert sorted(patients) == ["p0", "p1", "p2"]
+                assert dict(patients["p1"]) == {"name": "Patient 1", "tags": frozenset()}
+                assert patients["p1"].hidden == {"notes"}
+                with pytest.raises(NotPermitted, match="may not read 'notes'"):
+                    patients["p1"]["notes"]
+                with pytest.raises(NotPermitted):
+                    await patients.history("p1", "notes")
+                with pytest.raises(NotPermitted):
+                    await patients.where({"notes": SECRET})
+                with pytest.raises(NotPermitted):
+                    await patients.where(order_by="notes")
+                assert len(nurse.collection("diagnosis")) == 0
+                names = await patients.history("p1", "name")
+                assert [past.value for past in names] == ["Patient 1"]
+                assert names.complete
+        assert lee.collection("patient")["p1"]["notes"] == f"{SECRET} 1"
+    assert file_holds(tmp_path, "lee")
+    for name in ("kim", "choi"):
+        assert file_holds(tmp_path, name, "Patient 1")
+        assert not file_holds(tmp_path, name)
+
+
+async def test_a_role_that_is_withdrawn_takes_the_field_out_of_the_device(tmp_path: Path) -> None:
+    people = doors()
+    async with (
+        server(tmp_path, rules=rules(), authenticator=people) as ward,
+        device(tmp_path, "lee") as lee,
+    ):
+        async with device(tmp_path, "park") as park:
+            for replica in (lee, park):
+                replica.connect(ward.url)
+            await write_secrets(lee, 5)
+            await in_step(lee, park)
+            assert park.collection("patient")["p3"]["notes"] == f"{SECRET} 3"
+            await park.disconnect()
+            people.roles["park"] = frozenset({"nurse"})
+            waiting = op_id()
+            await park.collection("patient").update("p0", notes="mine", op_id=waiting)
+            park.connect(ward.url)
+            status = await until_status(park, lambda status: status.needs_person)
+            assert status.needs_person == 1  # what they had written waits for a person
+            assert op_ids_of(park) == [waiting]
+            await park.discard(waiting)
+            await in_step(park)
+            assert sorted(park.collection("patient")) == [f"p{n}" for n in range(5)]
+            assert park.collection("patient")["p3"].hidden == {"notes"}
+            assert park.notices() == []
+        assert not file_holds(tmp_path, "park")
+        # Granted again, everything is there again.
+        people.roles["park"] = frozenset({"doctor"})
+        async with device(tmp_path, "park") as park:
+            park.connect(ward.url)
+            await in_step(lee, park)
+            assert_alike(lee, park)
+            assert park.collection("diagnosis")["d1"]["code"] == SECRET
+    ServerLog(tmp_path).assert_sound()
+
+
+async def test_a_policy_that_hides_a_field_takes_it_out_of_every_device(tmp_path: Path) -> None:
+    async with device(tmp_path, "kim") as kim, device(tmp_path, "lee") as lee:
+        open_rules = rules(1, 'write = ["doctor"]')
+        async with (
+            device(tmp_path, "first", "lee", open_rules) as first,
+            server(tmp_path, rules=open_rules, authenticator=doors()) as ward,
+        ):
+            first.connect(ward.url)
+            await write_secrets(first, 3)
+            await in_step(first)
+        async with (
+            device(tmp_path, "tablet", "choi", open_rules) as tablet,
+        ):
+            async with server(tmp_path, rules=open_rules, authenticator=doors()) as ward:
+                tablet.connect(ward.url)
+                await in_step(tablet)
+                assert tablet.collection("patient")["p1"]["notes"] == f"{SECRET} 1"
+                await tablet.disconnect()
+            async with server(tmp_path, rules=rules(2), authenticator=doors()) as ward:
+                tablet.connect(ward.url)
+                await in_step(tablet)
+                assert tablet.collection("patient")["p1"].hidden == {"notes"}
+                assert tablet.collection("patient")["p1"]["name"] == "Patient 1"
+                assert tablet.collection("patient").get("hidden") is None
+        assert not file_holds(tmp_path, "tablet")
+        assert kim.outbox == lee.outbox == []
+
+
+async def test_a_nurse_deletes_a_record_whose_last_write_she_could_not_see(tmp_path: Path) -> None:
+    """… and a hidden write that comes at the same time brings it back (keep)."""
+    async with (
+        server(tmp_path, rules=rules(), authenticator=doors()) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        for replica in (lee, kim):
+            replica.connect(ward.url)
+        for record in ("old", "new"):
+            await lee.collection("patient").update(record, name="Kim")
+            await lee.collection("patient").update(record, notes=SECRET)
+        await in_step(lee, kim)
+        read = kim.collection("patient")["new"]
+        await kim.collection("patient").delete("old")
+        await in_step(lee, kim)
+        assert "old" not in lee.collection("patient")
+        await kim.disconnect()
+        await lee.collection("patient").update("new", notes="more")
+        await in_step(lee)
+        await kim.collection("patient").delete("new", based_on=read)
+        kim.connect(ward.url)
+        await in_step(lee, kim)
+        assert "new" in lee.collection("patient")
+        assert "new" in kim.collection("patient")
+        assert [notice["kind"] for notice in kim.notices()] == ["brought_back"]
+
+
+async def test_two_people_with_other_roles_share_a_device(tmp_path: Path) -> None:
+    async with server(tmp_path, rules=rules(), authenticator=doors()) as ward:
+        async with device(tmp_path, "desk", "park") as desk:
+            desk.connect(ward.url)
+            await write_secrets(desk, 2)
+            await in_step(desk)
+        async with device(tmp_path, "tablet", "lee") as tablet:
+            tablet.connect(ward.url)
+            await in_step(tablet)
+            assert tablet.collection("patient")["p1"]["notes"] == f"{SECRET} 1"
+        assert file_holds(tmp_path, "tablet")
+        async with device(tmp_path, "tablet", "kim") as tablet:
+            tablet.connect(ward.url)
+            await in_step(tablet)
+            assert tablet.collection("patient")["p1"].hidden == {"notes"}
+            await tablet.collection("patient").update("p1", name="New")
+            await in_step(tablet)
+        assert not file_holds(tmp_path, "tablet")
+        async with device(tmp_path, "tablet", "lee") as tablet:
+            # Without a network she sees what the device has, and is not told that it is empty.
+            assert tablet.collection("patient")["p1"]["name"] == "New"
+            tablet.connect(ward.url)
+            await in_step(tablet)
+            assert tablet.collection("patient")["p1"]["notes"] == f"{SECRET} 1"
+
+
+async def test_a_page_of_hidden_records_is_empty_and_paging_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE_ROWS", 2)
+    async with (
+        server(tmp_path, rules=rules(), authenticator=doors()) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        lee.connect(ward.url)
+        await lee.collection("patient").update("first", name="Kim")
+        for n in range(7):
+            await lee.collection("diagnosis").update(f"d{n}", code=SECRET)
+        await lee.collection("patient").update("last", name="Lee")
+        await in_step(lee)
+        kim.connect(ward.url)
+        await in_step(kim)
+        assert sorted(kim.collection("patient")) == ["first", "last"]
