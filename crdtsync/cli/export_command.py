@@ -119,14 +119,12 @@ def _json_lines(collection: Collection, counted: _Counted) -> Iterator[str]:
 
 def _csv(spreadsheet_safe: bool) -> Writer:
     def write(collection: Collection, counted: _Counted) -> Iterator[str]:
-        policy = collection.policy
-        yield _csv_line([id_column_of(policy), *policy.fields])
+        policy, hidden = collection.policy, collection.hidden
+        fields = [field for field in policy.fields.values() if field.name not in hidden]
+        yield _csv_line([id_column_of(policy), *(field.name for field in fields)])
         for record in _each(collection, counted):
             record_id = guarded(record.id) if spreadsheet_safe else record.id
-            cells = (
-                _cell(field, record[field.name], spreadsheet_safe)
-                for field in policy.fields.values()
-            )
+            cells = (_cell(field, record[field.name], spreadsheet_safe) for field in fields)
             yield _csv_line([record_id, *cells])
 
     return write

@@ -107,7 +107,7 @@ def _print_records(
     fields = [
         field
         for field in policy.fields.values()
-        if any(_has_value(record[field.name]) for record in chosen)
+        if any(_has_value(_seen(record, field.name)) for record in chosen)
     ]
     if (len(fields) + 1) * NARROWEST_COLUMN + len(chosen[0].id) > out.width:
         for record in chosen:
@@ -115,12 +115,17 @@ def _print_records(
     else:
         rows = table("ID", *(safe(f.label_in(lang)) for f in fields), say("heading_sync", lang))
         for record in chosen:
-            values = (value_text(record[field.name], lang) for field in fields)
+            values = (value_text(_seen(record, field.name), lang) for field in fields)
             state = message(f"state_{record.sync_state}", lang)
             rows.add_row(safe(record.id), *values, state)
         out.print(rows)
     if len(chosen) < total and not filtered:
         out.print(say("records_shown", lang, n=len(chosen), total=total))
+
+
+def _seen(record: Record, name: str) -> Any:
+    """The value, or None where the roles of this user hide the field."""
+    return None if name in record.hidden else record[name]
 
 
 def _has_value(value: object) -> bool:
@@ -131,9 +136,9 @@ def _listed(record: Record, fields: list[FieldPolicy], lang: str) -> str:
     """A record line by line, where its fields do not fit beside each other."""
     lines = [f"{safe(record.id)} · {message(f'state_{record.sync_state}', lang)}"]
     lines.extend(
-        f"    {safe(field.label_in(lang))}: {value_text(record[field.name], lang)}"
+        f"    {safe(field.label_in(lang))}: {value_text(_seen(record, field.name), lang)}"
         for field in fields
-        if _has_value(record[field.name])
+        if _has_value(_seen(record, field.name))
     )
     return "\n".join(lines)
 
@@ -148,6 +153,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "updated_at": record.updated_at.isoformat(),
         "updated_by": record.updated_by,
         "fields": record.to_json(),
+        "hidden": sorted(record.hidden),
     }
 
 
@@ -188,7 +194,9 @@ def print_record(record: Record, policy: CollectionPolicy, lang: str) -> None:
     out = to_read()
     rows = table(say("heading_field", lang), say("heading_value", lang))
     for field in policy.fields.values():
-        rows.add_row(safe(field.label_in(lang)), value_text(record[field.name], lang))
+        hidden = field.name in record.hidden
+        shown = say("hidden_field", lang) if hidden else value_text(record[field.name], lang)
+        rows.add_row(safe(field.label_in(lang)), shown)
     out.print(f"{record.collection} {safe(record.id)}", style="bold", soft_wrap=True)
     out.print(rows)
     out.print(

@@ -66,7 +66,7 @@ _TEXTS: Final[Mapping[str, Words]] = {
     ),
     "failed_deleted": Words(
         en="The record is deleted.",
-        ko="삭제한 기록이에요. `crdtsync restore` 명령으로 되돌린 뒤 다시 시도해 주세요.",
+        ko="삭제한 기록이에요. `crdtsync undelete` 명령으로 되돌린 뒤 다시 시도해 주세요.",
     ),
     "failed_exists": Words(en="The record is there already.", ko="같은 번호의 기록이 이미 있어요."),
     "failed_not_permitted": Words(
@@ -150,14 +150,17 @@ _TEXTS: Final[Mapping[str, Words]] = {
         en="{n} of {total} records shown; --limit shows more.",
         ko="전체 {total}건 중 {n}건을 보여 줘요. --limit 옵션으로 더 볼 수 있어요.",
     ),
+    "hidden_field": Words(
+        en="(your role may not see this)", ko="(이 역할로는 볼 수 없는 항목이에요)"
+    ),
     "no_record": Words(
         en="There is no {collection} {id} on this device. Check the id, or sync first.",
         ko="이 기기에 없는 기록이에요: {collection} {id}. 번호를 확인하거나 먼저 동기화해 주세요.",
     ),
     "record_deleted": Words(
-        en="{collection} {id} is deleted. `crdtsync restore {collection} {id}` brings it back.",
+        en="{collection} {id} is deleted. `crdtsync undelete {collection} {id}` brings it back.",
         ko="삭제한 기록이에요: {collection} {id}. "
-        "`crdtsync restore {collection} {id}` 명령으로 되돌릴 수 있어요.",
+        "`crdtsync undelete {collection} {id}` 명령으로 되돌릴 수 있어요.",
     ),
     "not_deleted": Words(
         en="{collection} {id} is not deleted; there is nothing to restore.",

@@ -148,8 +148,15 @@ def _json(field: FieldPolicy, kind: ValueType, text: str) -> object:
 def read_json(text: str) -> Any:
     """JSON with decimals kept exact and without NaN or doubled names. Raises ValueError."""
     return json.loads(
-        text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_object
+        text, parse_float=_exact, parse_constant=_no_constant, object_pairs_hook=_object
     )
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:  # an exponent of twenty digits
+        raise ValueError(f"{text[:80]} is not a number that can be kept") from None
 
 
 def _no_constant(name: str) -> object:

@@ -1,4 +1,4 @@
-"""``set``, ``delete``, ``restore``."""
+"""``set``, ``delete``, ``undelete``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from crdtsync.replica.record import Record
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for name, command in (("set", set_), ("delete", delete), ("restore", restore)):
+    for name, command in (("set", set_), ("delete", delete), ("undelete", undelete)):
         app.command(name, epilog=EXIT_CODES)(command)
 
 
@@ -150,7 +150,7 @@ def delete(
     ] = None,
     lang: Lang = "en",
 ) -> None:
-    """Delete a record. Its history stays, and `restore` brings it back."""
+    """Delete a record. Its history stays, and `undelete` brings it back."""
 
     async def work() -> None:
         async with writing(replica, user=user) as open_replica:
@@ -162,7 +162,7 @@ def delete(
     to_read().print(say("deleted", lang, collection=collection, id=safe(record_id)))
 
 
-def restore(
+def undelete(
     collection: CollectionName,
     record_id: RecordId,
     replica: ReplicaPath,

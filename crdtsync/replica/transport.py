@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import websockets
@@ -88,8 +88,13 @@ class WebSocketTransport:
             self._connection.transport.abort()
 
 
-async def dial(url: str) -> Transport:
-    """Open a WebSocket; one attempt (the shell has its own schedule)."""
+async def dial(url: str, **options: Any) -> Transport:
+    """Open a WebSocket; one attempt (the shell has its own schedule).
+
+    ``options`` go to ``websockets.connect``: ``functools.partial(dial, ssl=context)`` makes a
+    dial for ``Replica.open(dial=…)`` that trusts a certificate authority of one's own. A
+    ``wss://`` address is checked against the system's authorities otherwise.
+    """
     try:
         connection = await connect(
             url,
@@ -102,6 +107,7 @@ async def dial(url: str) -> Transport:
             max_queue=MAX_WAITING_FRAMES,
             user_agent_header=f"crdtsync/{__version__}",
             logger=FRAMES_LOGGER,
+            **options,
         )
     except (websockets.WebSocketException, OSError, TimeoutError) as error:
         raise ConnectionLost(_why(error)) from error

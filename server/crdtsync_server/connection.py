@@ -17,7 +17,7 @@ from crdtsync.protocol import close_codes
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.codec import decode_client, encode
 from crdtsync.protocol.errors import ProtocolError
-from crdtsync.protocol.messages import Answer, Goodbye, Push, Receipt, Refused
+from crdtsync.protocol.messages import Answer, Goodbye, Push, Receipt, Refused, Transient
 from crdtsync.protocol.server_actions import (
     Action,
     Admit,
@@ -50,6 +50,9 @@ logger = logging.getLogger("crdtsync.server.connection")
 OUTGOING_BYTES = 4 * 1_048_576
 OUTGOING_FRAMES = 1_000
 """Answers that wait to be sent. Beyond it no further frame is read from the peer."""
+
+LONGEST_PAUSE_S = 1.0
+"""Without reading, after a push beyond the allowance; far below any silence."""
 
 MAX_REASON_BYTES = 123
 """Of a WebSocket close frame (RFC 6455, 5.5)."""
@@ -94,6 +97,7 @@ class Connection:
         self._sending_since_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped_reading = False
+        self._pause_s = 0.0
         self._peer_code: int = close_codes.NORMAL
 
     # ── for the service and the hub ─────────────────────────────────────────
@@ -153,6 +157,9 @@ class Connection:
     async def _read(self) -> None:
         while True:
             await self._has_room.wait()
+            if self._pause_s:
+                await asyncio.sleep(self._pause_s)
+                self._pause_s = 0.0
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 self._peer_code = event.get("code") or close_codes.NORMAL
@@ -284,6 +291,11 @@ class Connection:
 
         def answered(answers: Sequence[Answer]) -> None:
             log_answers(logger, push.request_id, user, answers)
+            if isinstance(answers[0], Transient) and answers[0].reason == "rate_limited":
+                # As long as it takes to earn such a push: who sends more is served more
+                # slowly, and nobody can keep the server busy with refusing.
+                rate_per_s = self._service.settings.access.ops_per_s_per_connection
+                self._pause_s = min(len(answers) / rate_per_s, LONGEST_PAUSE_S)
             self._perform(self._session.answered(push, answers))
 
         self._service.ingest.submit(PushWork(self._origin, push, size_bytes, answered))

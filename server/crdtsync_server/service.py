@@ -72,7 +72,7 @@ class Service:
         self.policy = policy
         self.offer = PolicyOffer(policy.version, policy.hash, policy.text)
         self.settings = settings
-        self.access = Access(settings.access, now_us=now_us, revoked=self._end_sign_ins)
+        self.access = Access(settings.access, now_us=now_us, revoked=self.end_sign_ins)
         self.authenticator = self.access.guard(authenticator)
         self.now_us = now_us
         self.hub = Hub()
@@ -145,10 +145,11 @@ class Service:
     def _skews_us(self) -> list[int | None]:
         return [connection.skew_us for connection in self._connections]
 
-    def _end_sign_ins(self, is_over: Callable[[Identity], bool]) -> None:
+    def end_sign_ins(self, is_over: Callable[[Identity], bool]) -> None:
         """Some sign-ins were taken back: whoever is connected with one has to go."""
         for connection in list(self._connections):
             connection.end_sign_in(is_over, REVOKED_WORDS)
+        self.hub.wake_all()  # whoever follows over HTTP looks whether it may go on
 
     async def serve_connection(self, connection: Connection) -> None:
         """Serve one connection until it ends."""

@@ -9,7 +9,7 @@ from crdtsync.version import __version__
 from tests.cli.command_line import crdtsync
 
 COMMANDS = [
-    "records", "get", "set", "delete", "restore", "import", "export", "status", "outbox", "retry",
+    "records", "get", "set", "delete", "undelete", "import", "export", "status", "outbox", "retry",
     "edit", "discard", "conflicts", "resolve", "history", "sync", "serve", "demo",
     "acceptance", "simulate", "token",
 ]  # fmt: skip

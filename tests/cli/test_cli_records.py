@@ -1,11 +1,13 @@
-"""``records``, ``get``, ``set``, ``delete``, ``restore``, ``history``."""
+"""``records``, ``get``, ``set``, ``delete``, ``undelete``, ``history``."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from crdtsync import Policy, Replica
 from tests.cli.command_line import Device, conflicted_device, crdtsync, new_device, write_policy
 
 
@@ -89,7 +91,7 @@ def test_clear_clears_and_an_empty_text_stays_a_text(device: Device) -> None:
         (["set", "patient", "p1", 'allergies={"conflict": [{"value": ["a"]}]}'], "conflict"),
         (["get", "patient", "p9"], "p9"),
         (["delete", "patient", "p9"], "p9"),
-        (["restore", "patient", "p9"], "p9"),
+        (["undelete", "patient", "p9"], "p9"),
         (["history", "patient", "p9", "name"], "p9"),
         (["records", "patient", "--where", "name"], "FIELD=VALUE"),
         (["records", "patient", "--where", "nme=x"], "nme"),
@@ -128,12 +130,12 @@ def test_a_deleted_record_comes_back_with_its_values(device: Device) -> None:
     assert device.run("delete", "patient", "p1").exit_code == 0
     gone = device.run("get", "patient", "p1")
     assert gone.exit_code == 2
-    assert "crdtsync restore patient p1" in gone.stderr
+    assert "crdtsync undelete patient p1" in gone.stderr
     assert device.run("set", "patient", "p1", "name=x").exit_code == 2
     assert device.run("records", "patient", "--json").json == []
-    assert device.run("restore", "patient", "p1").exit_code == 0
+    assert device.run("undelete", "patient", "p1").exit_code == 0
     assert device.run("get", "patient", "p1", "--json").json["fields"]["name"] == "Kim"
-    assert device.run("restore", "patient", "p1").exit_code == 2
+    assert device.run("undelete", "patient", "p1").exit_code == 2
 
 
 def test_records_filters_orders_and_limits(device: Device) -> None:
@@ -196,3 +198,40 @@ def test_options_may_come_from_the_environment(
     assert "dr-lee" in done.stdout
     monkeypatch.setenv("CRDTSYNC_LANG", "fr")
     assert crdtsync("records", "patient").exit_code == 2
+
+
+HIDING = """
+version = 1
+[patient.fields]
+name  = { type = "string" }
+notes = { type = "string", read = ["doctor"], write = ["doctor"] }
+"""
+
+
+def test_fields_that_a_role_hides_are_told_as_hidden_and_never_as_empty(tmp_path: Path) -> None:
+    """Also where the file still holds the value, because a doctor signed in last."""
+    file = tmp_path / "tablet.db"
+
+    async def work() -> None:
+        rules = Policy.parse(HIDING)
+        async with Replica.open(file, space="w", policy=rules, user="lee") as replica:
+            await replica.collection("patient").update("p1", name="Kim", notes="frail")
+            await replica._open_store().change(lambda found: found.set_roles("kim", ["nurse"]))
+
+    asyncio.run(work())
+    nurse, doctor = Device(file, "kim"), Device(file, "lee")
+    assert "frail" in doctor.run("get", "patient", "p1", "--user", "lee").stdout
+    shown = nurse.run("get", "patient", "p1", "--user", "kim")
+    assert "your role may not see this" in shown.stdout
+    told = nurse.run("get", "patient", "p1", "--user", "kim", "--json").json
+    assert told["fields"] == {"name": "Kim"}
+    assert told["hidden"] == ["notes"]
+    for command in (["records", "patient"], ["export", "-", "--collection", "patient"]):
+        listed = nurse.run(*command, "--user", "kim")
+        assert listed.exit_code == 0
+        assert "Kim" in listed.stdout
+        assert "notes" not in listed.stdout
+        assert "frail" not in shown.stdout + listed.stdout
+    asked = nurse.run("records", "patient", "--where", "notes=frail", "--user", "kim")
+    assert asked.exit_code == 2
+    assert "may not read" in asked.stderr

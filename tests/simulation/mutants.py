@@ -25,6 +25,7 @@ from crdtsync.documents.ops import Op
 from crdtsync.documents.settling import check_against_policy
 from crdtsync.documents.state import LogEntry, Stub
 from crdtsync.protocol import client_session, server_session
+from crdtsync.protocol.admission import where_to_start
 from crdtsync.replica import applying, file, outbox, seeing, sync_jobs, taking_back
 from crdtsync.replica.shown import confirmed
 from crdtsync_server import hub
@@ -298,10 +299,8 @@ def _keep_what_was_withdrawn() -> list[Patch]:
 
 def _page_nothing_anew() -> list[Patch]:
     """A role that was granted shows what is written from then on only."""
-    whole = server_session.where_to_start
-
     def as_before(hello: Any, admission: Any, diverged: Any, view: str) -> Any:
-        return whole(hello, admission, diverged, hello.view)
+        return where_to_start(hello, admission, diverged, hello.view)
 
     return [(server_session, "where_to_start", as_before)]
 

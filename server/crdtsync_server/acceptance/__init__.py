@@ -54,6 +54,14 @@ def acceptance(
         Path | None,
         typer.Option(metavar="DIR", help="Keep the logs of every process there, go or no-go."),
     ] = None,
+    keep_data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep everything there, the servers' data too, with the result beside it, so "
+            "that `crdtsync report --data DIR/…/server` can be made of it.",
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer changes; the result says that it was quick.")
     ] = False,
@@ -86,6 +94,7 @@ def acceptance(
             report=report,
             json_file=json_file,
             logs=logs,
+            keep_data=keep_data,
             quick=quick,
             lang=lang,
         )

@@ -31,6 +31,7 @@ from crdtsync_server.acceptance.words import tell
 PROBE_SPACE = "acceptance-probe"
 PROBE_S = 15
 STDOUT = "-"
+RESULT_NAME = "acceptance.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Wanted:
     logs: Path | None
     quick: bool
     lang: str
+    keep_data: Path | None = None
 
 
 def print_policy() -> None:
@@ -80,9 +82,12 @@ def run_command(wanted: Wanted) -> int:
     except CrdtsyncError:
         _remove(folder)
         raise
-    kept = wanted.logs is not None or bool(result.with_status("failed"))
+    asked_to_keep = wanted.logs is not None or wanted.keep_data is not None
+    kept = asked_to_keep or bool(result.with_status("failed"))
     if not kept:
         _remove(folder)
+    if wanted.keep_data is not None:
+        _leave_result(result, folder)
     _tell(wanted, with_logs(result, kept), folder, kept)
     return OK if result.go else NEEDS_PERSON
 
@@ -107,13 +112,23 @@ def _check_url(url: str, lang: str) -> None:
 
 
 def _folder(wanted: Wanted) -> Path:
-    folder = wanted.logs
+    if wanted.logs is not None and wanted.keep_data is not None:
+        raise Failure(tell("logs_or_data", wanted.lang), BAD_INPUT)
+    folder = wanted.logs or wanted.keep_data
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="crdtsync-acceptance-"))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Failure(tell("logs_not_empty", wanted.lang, folder=folder), BAD_INPUT)
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
+
+
+def _leave_result(result: RunResult, folder: Path) -> None:
+    """Where ``crdtsync report --data`` looks for it: in each data folder, and beside them."""
+    text = json.dumps(as_json(result), ensure_ascii=False, indent=2) + "\n"
+    for database in folder.glob("*/*/crdtsync.db"):
+        (database.parent / RESULT_NAME).write_text(text, encoding="utf-8")
+    (folder / RESULT_NAME).write_text(text, encoding="utf-8")
 
 
 def _remove(folder: Path) -> None:
@@ -134,6 +149,7 @@ async def _run(wanted: Wanted, scenarios: list[Scenario], folder: Path) -> RunRe
         policy=policy,
         url=wanted.server,
         folder=folder,
+        keep_data=wanted.keep_data is not None,
     )
     return await run(plan, Progress(wanted.lang))
 

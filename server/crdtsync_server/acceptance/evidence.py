@@ -14,7 +14,7 @@ import msgspec
 
 from crdtsync.documents.state import LogEntry
 from crdtsync.policy import Policy
-from crdtsync_server.demo.repeats import BareClient
+from crdtsync_server.acceptance.reaching import Reach
 
 Proof = Literal["file", "protocol"]
 
@@ -75,9 +75,9 @@ def log_from_file(database: Path, space: str) -> LogCopy:
     return LogCopy(tuple(entries), tuple(flaws), "file", deliveries)
 
 
-async def log_over_protocol(url: str, space: str, policy: Policy) -> LogCopy:
+async def log_over_protocol(reach: Reach, space: str, policy: Policy) -> LogCopy:
     """Read the log as a stranger: every record from the snapshots, then each one's history."""
-    async with BareClient(url, space, AUDITOR, policy) as client:
+    async with reach.client(space, AUDITOR, policy) as client:
         assert client.welcome is not None
         head = client.welcome.head
         found: list[LogEntry] = []
@@ -106,8 +106,8 @@ def flaws_of(entries: Iterable[LogEntry], head_seq: int, head_digest: bytes) -> 
         yield "the digest of the head is not that of the last entry"
 
 
-async def policy_of(url: str, space: str) -> tuple[str, int]:
+async def policy_of(reach: Reach, space: str) -> tuple[str, int]:
     """The policy that a server goes by, as text, and its version."""
-    async with BareClient(url, space, AUDITOR, None) as client:
+    async with reach.client(space, AUDITOR, None) as client:
         assert client.welcome is not None
         return client.welcome.policy or "", client.welcome.policy_version

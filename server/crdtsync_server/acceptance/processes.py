@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -160,10 +161,17 @@ class Process:
 
 
 class ServerProcess(Process):
-    """``crdtsync serve --dev`` over a data folder, on a free port."""
+    """``crdtsync serve`` over a data folder, on a free port; ``--dev`` if nothing else is said."""
 
-    def __init__(self, data: Path, policy_file: Path, *, log: Path | None = None) -> None:
-        command = [sys.executable, "-c", PROGRAM, "serve", "--dev", "--port", "0"]
+    def __init__(
+        self,
+        data: Path,
+        policy_file: Path,
+        *,
+        log: Path | None = None,
+        options: Sequence[str] = ("--dev",),
+    ) -> None:
+        command = [sys.executable, "-c", PROGRAM, "serve", *options, "--port", "0"]
         super().__init__(*command, "--policy", str(policy_file), "--data", str(data), log=log)
         self.port = 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -64,8 +65,18 @@ class Proxy(Weather):
     connection have it.
     """
 
-    def __init__(self, port: int = 0, *, host: str = "127.0.0.1", seed: int = 0) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        seed: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``tls``: how the server is reached. Devices speak plainly to this proxy, because
+        nobody can tell one message from another in what is encrypted."""
         super().__init__()
+        self._tls = tls
         self.upstream_host = host
         self.upstream_port = port
         """The server's port; may be changed while the proxy runs (0: nobody listens)."""
@@ -191,7 +202,9 @@ class Proxy(Weather):
             self._tell()
             return
         try:
-            above, below = await asyncio.open_connection(self.upstream_host, self.upstream_port)
+            above, below = await asyncio.open_connection(
+                self.upstream_host, self.upstream_port, ssl=self._tls
+            )
         except OSError:
             return
         self.connections += 1

@@ -67,6 +67,8 @@ class Plan:
     """A server of one's own; None starts one per scenario."""
     folder: Path
     """Logs of every process, and traces of what failed."""
+    keep_data: bool = False
+    """Keep the data of scenarios that passed, too."""
 
 
 async def run(plan: Plan, listener: Listener) -> RunResult:
@@ -131,7 +133,7 @@ async def play(
         return ScenarioResult(scenario.name, "not run", why_not=why_not)
     note_faults(stage)
     passed = bool(stage.checks) and all(check.ok for check in stage.checks)
-    if passed:
+    if passed and not plan.keep_data:
         _forget_data(folder)
     return ScenarioResult(
         name=scenario.name,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from crdtsync.policy import Policy
 from crdtsync_server.acceptance.evidence import LogCopy, log_from_file, log_over_protocol
 from crdtsync_server.acceptance.processes import ServerProcess
+from crdtsync_server.acceptance.reaching import Reach
 
 
 class OwnServer:
@@ -24,6 +24,7 @@ class OwnServer:
         self._log = log
         self._told = told
         self._process: ServerProcess | None = None
+        self.options: tuple[str, ...] = ("--dev",)
         self.starts = 0
 
     @property
@@ -35,7 +36,9 @@ class OwnServer:
         """Start it, with other rules if they are given; it listens when this returns."""
         if policy is not None:
             self.policy_file.write_text(policy.text, encoding="utf-8")
-        self._process = ServerProcess(self.data, self.policy_file, log=self._log)
+        self._process = ServerProcess(
+            self.data, self.policy_file, log=self._log, options=self.options
+        )
         await self._process.start()
         self.starts += 1
         self.port = self._process.port
@@ -69,12 +72,12 @@ class OwnServer:
 class NamedServer:
     """A server that somebody else runs. It can be talked to, and nothing else."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.url = url
-        self.host = parts.hostname or "127.0.0.1"
-        self.port = parts.port or 80
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
+        self.url = reach.url
+        self.host = reach.host
+        self.port = reach.port
 
     async def log_copy(self, space: str, policy: Policy) -> LogCopy:
         """The log, over the protocol alone."""
-        return await log_over_protocol(self.url, space, policy)
+        return await log_over_protocol(self.reach, space, policy)

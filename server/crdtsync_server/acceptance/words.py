@@ -120,6 +120,10 @@ OWN: Final[Mapping[str, Words]] = {
         en="Recovery: seconds from the return of the network until everybody was in step.",
         ko="복구: 네트워크가 돌아온 뒤 모두 같은 상태가 될 때까지 걸린 시간(초).",
     ),
+    "logs_or_data": Words(
+        en="--keep-data keeps the logs as well: leave --logs out.",
+        ko="--keep-data에 로그도 함께 저장되니 --logs는 빼 주세요.",
+    ),
     "run_seed": Words(en="Seed", ko="시드"),
     "run_mode": Words(en="Kind of run", ko="실행 종류"),
     "mode_full": Words(en="full", ko="전체"),

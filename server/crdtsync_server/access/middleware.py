@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crdtsync_server.access.quotas import client_name
 from crdtsync_server.authentication import is_loopback
 from crdtsync_server.problems import Problem, problem_response
-from crdtsync_server.websocket import ABORT
 
 if TYPE_CHECKING:
     from crdtsync_server.service import Service
@@ -24,9 +23,6 @@ logger = logging.getLogger("crdtsync.server.access")
 
 BODY_S = 60.0
 """For the whole body of a request: 1 MiB on a network of 20 kB/s."""
-
-SEND_S = 60.0
-"""For one part of an answer to be taken by a peer that does not read."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -58,7 +54,7 @@ def protect(app: ASGIApp, service: Service) -> ASGIApp:
 
 
 class Protected:
-    """Origin, host, allowance and size of requests; headers and patience of answers."""
+    """Origin, host, allowance and size of requests; headers of answers."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
@@ -251,27 +247,19 @@ class _Body:
 
 
 class _Outgoing:
-    """``send`` of a response: adds headers, and cuts a peer that takes nothing."""
+    """``send`` of a response: adds headers."""
 
     def __init__(self, scope: Scope, send: Send, shared_with: str | None) -> None:
         self._send = send
         self._is_tls = _http_scheme(scope) == "https"
         self._is_data = scope["path"].startswith("/v1/")
         self._shared_with = shared_with
-        self._abort = scope.get("extensions", {}).get(ABORT)
 
     async def __call__(self, message: Message) -> None:
         """Pass on one message of the response."""
         if message["type"] == "http.response.start":
             self._add_headers(MutableHeaders(scope=message))
-        if self._abort is None:
-            await self._send(message)
-            return
-        timer = asyncio.get_running_loop().call_later(SEND_S, self._abort)
-        try:
-            await self._send(message)
-        finally:
-            timer.cancel()
+        await self._send(message)
 
     def _add_headers(self, headers: MutableHeaders) -> None:
         for name, value in SECURITY_HEADERS.items():

@@ -6,6 +6,7 @@ It uses nothing of the replica, so what it sees is what the server really says.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from crdtsync.protocol.messages import (
     Welcome,
 )
 from crdtsync.replica.replica import Replica
-from crdtsync.replica.transport import Transport, dial
+from crdtsync.replica.transport import Dial, Transport, dial
 from crdtsync.version import __version__
 
 M = TypeVar("M", bound=Message)
@@ -77,14 +78,24 @@ def _canonical(value: object) -> str:
 class BareClient:
     """One connection under a replica_id of its own."""
 
-    def __init__(self, url: str, space: str, user: str, policy: Policy | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        space: str,
+        user: str,
+        policy: Policy | None,
+        *,
+        token: str | None = None,
+        dial: Dial = dial,
+    ) -> None:
         """Without a policy the server hands out its own (``welcome.policy``)."""
         self._url = url
+        self._dial = dial
         self._hello = Hello(
             protocol=PROTOCOL_VERSION,
             space=space,
             user=user,
-            token=None,
+            token=token,
             replica_id=str(uuid.uuid4()),
             run=str(uuid.uuid4()),
             previous_runs=(),
@@ -93,7 +104,7 @@ class BareClient:
             policy_hash=policy.hash if policy else "",
             cursor=Landmark(0, b""),
             landmarks=(),
-            client_us=0,
+            client_us=time.time_ns() // 1_000,
             device="demo",
         )
         self._transport: Transport | None = None
@@ -103,7 +114,7 @@ class BareClient:
         """Every record of the space, as of the beginning of the connection."""
 
     async def __aenter__(self) -> Self:
-        self._transport = await dial(self._url)
+        self._transport = await self._dial(self._url)
         await self._send(self._hello)
         welcome = self.welcome = await self._next(Welcome)
         paging = welcome.paging

@@ -22,7 +22,7 @@ SCANNED_REQUESTS = 5_000
 """Pushes that one page of a user's ops looks at; then it ends, perhaps empty, with a
 ``next``: the ops may all be in spaces that the reader may not enter."""
 
-BLOCK_BITS = 10
+BLOCK_BITS = 8
 """Rows of ``requests`` are indexed in blocks of so many bits (migration 0003)."""
 
 MAX_QUERY_CHARS = 600

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,7 +24,7 @@ from crdtsync.protocol.messages import Answer, Held, PushedOp, Receipt, RefusedO
 from crdtsync_server.observing.notes import FailedPush, TraceNotes
 from crdtsync_server.observing.recorded import Recorded
 from crdtsync_server.storage.keys import uuid_bytes
-from crdtsync_server.work import AdmitWork, CursorNote, Origin, PushWork
+from crdtsync_server.work import AdmitWork, CursorNote, PushWork
 
 MAX_NAME_CHARS = 256
 """Of a collection, record or field that an op which was not accepted named."""
@@ -53,6 +54,16 @@ RESULTS: Mapping[type, str] = {
     Transient: "transient",
 }
 """What became of an op that did not enter the log by this push."""
+
+
+NONE_OF_THEM = (0, 0, 0, 0)
+
+
+class Place(NamedTuple):
+    """Where a push went, as rows."""
+
+    space_id: int
+    replica: int
 
 
 def bounded(number: int) -> int:
@@ -130,58 +141,61 @@ class Recording:
     def note_push(
         self,
         work: PushWork,
-        space_id: int,
-        replica: int,
+        place: Place,
+        key: bytes,
         first_seq: int,
         answers: Sequence[Answer],
     ) -> None:
-        """A push was decided; what it added to the log starts at ``first_seq``."""
-        if self._recorder.trace and self.seen.group is None:
-            self.seen.group = self._recorder.next_id(self._connection, "last_group")
-        place = (space_id, replica, self.seen.group)
-        self._note(work.origin, work.push.request_id, work.received_us, work.push.ops, answers,
-                   place, first_seq)  # fmt: skip
+        """A push was decided; what it added to the log starts at ``first_seq``.
 
-    def _note(
-        self,
-        origin: Origin | FailedPush,
-        request_id: str,
-        received_us: int,
-        ops: Sequence[PushedOp],
-        answers: Sequence[Answer],
-        place: tuple[int, int, int | None],
-        first_seq: int,
-    ) -> None:
-        trace = self._recorder.trace
-        request = self._recorder.next_id(self._connection, "last_request") if trace else 0
-        skew_us = origin.skew_us if isinstance(origin, Origin) else 0
+        ``key`` is its request_id.
+        """
+        recorder = self._recorder
+        request = 0
+        if recorder.trace:
+            if self.seen.group is None:
+                self.seen.group = recorder.next_id(self._connection, "last_group")
+            request = recorder.next_id(self._connection, "last_request")
+        skew_us, written_us = work.origin.skew_us, self.seen.written_us
         seq = first_seq
-        others: Counter[str] = Counter()
-        for pushed, answer in zip(ops, answers, strict=True):
+        others: dict[str, int] = {}
+        for pushed, answer in zip(work.push.ops, answers, strict=True):
             if isinstance(answer, Receipt) and answer.seq == seq:
                 seq += 1
-                self.seen.written_us.append(bounded(pushed.created_us) - skew_us)
+                written_us.append(pushed.created_us - skew_us)
                 if pushed.attempts > 1:
                     self._count_retries(pushed)
             else:
-                result = RESULTS[type(answer)]
-                others[result] += 1
-                self._note_other(pushed, answer, result, request)
-            if pushed.earlier and trace:
+                self._note_other(pushed, answer, request, others)
+            if pushed.earlier and request:
                 self._note_earlier(pushed, answer, request)
-        accepted = seq - first_seq
-        if accepted:
-            self.seen.results["accepted", ""] += accepted
-        if trace:
-            space_id, replica, group = place
-            row = (request, uuid_bytes(request_id), space_id, replica, origin.user, group,
-                   received_us, first_seq if accepted else None, seq - 1 if accepted else None,
-                   accepted, others["duplicate"], others["refused"], others["held"],
-                   others["transient"])  # fmt: skip
-            self._requests.append(row)
+        if seq > first_seq:
+            self.seen.results["accepted", ""] += seq - first_seq
+        if request:
+            self._add_request(
+                (request, key, place.space_id, place.replica, work.origin.user, self.seen.group,
+                 work.received_us),
+                (first_seq, seq), others,
+            )  # fmt: skip
 
-    def _note_other(self, pushed: PushedOp, answer: Answer, result: str, request: int) -> None:
+    def _add_request(
+        self, row: tuple[object, ...], seqs: tuple[int, int], others: Mapping[str, int]
+    ) -> None:
+        first_seq, next_seq = seqs
+        accepted = next_seq - first_seq
+        within = (first_seq, next_seq - 1) if accepted else (None, None)
+        if others:
+            counts = tuple(others.get(result, 0) for result in RESULTS.values())
+        else:
+            counts = NONE_OF_THEM
+        self._requests.append((*row, *within, accepted, *counts))
+
+    def _note_other(
+        self, pushed: PushedOp, answer: Answer, request: int, others: dict[str, int]
+    ) -> None:
         """An op that did not enter the log by this push."""
+        result = RESULTS[type(answer)]
+        others[result] = others.get(result, 0) + 1
         code = named = None
         if isinstance(answer, RefusedOp):
             code, named = known_code(answer.code), answer.field
@@ -190,7 +204,7 @@ class Recording:
         counted = "failed" if result == "transient" else result
         self.seen.results[counted, code or ""] += 1
         op = pushed.op
-        if self._recorder.trace and is_op_id(op.op_id):
+        if request and is_op_id(op.op_id):
             self._attempts.append(
                 (
                     uuid_bytes(op.op_id),
@@ -287,12 +301,17 @@ class Recording:
         ).fetchone()
         if found is None:
             return  # its space or replica was never stored: nobody could look it up
-        answers = [Transient(one.op.op_id, push.reason, 0) for one in push.ops]
-        counted = self.seen
-        self.seen = Recorded()
-        self._note(push, push.request_id, push.received_us, push.ops, answers,
-                   (found[0], found[1], None), 0)  # fmt: skip
+        request = self._recorder.next_id(self._connection, "last_request")
+        counted, self.seen = self.seen, Recorded()
+        others: dict[str, int] = {}
+        for one in push.ops:
+            answer = Transient(one.op.op_id, push.reason, 0)
+            self._note_other(one, answer, request, others)
+            if one.earlier:
+                self._note_earlier(one, answer, request)
         self.seen = counted
+        row = (request, uuid_bytes(push.request_id), *found, push.user, None, push.received_us)
+        self._add_request(row, (0, 0), others)
 
 
 def store_notes(connection: sqlite3.Connection, notes: TraceNotes, now_us: int) -> None:

@@ -25,21 +25,21 @@ WHERE c.op_id = ? ORDER BY c.sent_us, c.request_id;
 
 -- name: requests_by_request_id
 WITH RECURSIVE blocks (n) AS (
-    SELECT max(id) >> 10 FROM requests
-    UNION ALL SELECT n - 1 FROM blocks WHERE n > (SELECT min(id) FROM requests) >> 10)
+    SELECT max(id) >> 8 FROM requests
+    UNION ALL SELECT n - 1 FROM blocks WHERE n > (SELECT min(id) FROM requests) >> 8)
 SELECT r.id, r.space, r.first_seq, r.last_seq
-FROM blocks CROSS JOIN requests r ON r.id >> 10 = blocks.n AND r.request_id = ?
+FROM blocks CROSS JOIN requests r ON r.id >> 8 = blocks.n AND r.request_id = ?
 LIMIT 10;
 
 -- name: request_near
 -- The push that brought an op into the log: in the blocks around the time of its decision.
 WITH RECURSIVE start (n) AS (
-    SELECT id >> 10 FROM requests WHERE received_us <= ?1 ORDER BY received_us DESC LIMIT 1),
+    SELECT id >> 8 FROM requests WHERE received_us <= ?1 ORDER BY received_us DESC LIMIT 1),
 blocks (n) AS (
     SELECT n + 1 FROM start
-    UNION ALL SELECT blocks.n - 1 FROM blocks, start WHERE blocks.n > start.n - 16)
+    UNION ALL SELECT blocks.n - 1 FROM blocks, start WHERE blocks.n > start.n - 64)
 SELECT r.received_us, g.decided_us, g.committed_us, g.published_us
-FROM blocks CROSS JOIN requests r ON r.id >> 10 = blocks.n AND r.request_id = ?2
+FROM blocks CROSS JOIN requests r ON r.id >> 8 = blocks.n AND r.request_id = ?2
 LEFT JOIN groups g ON g.id = r.grp
 WHERE r.space = ?3 AND ?4 BETWEEN r.first_seq AND r.last_seq LIMIT 1;
 
@@ -48,7 +48,7 @@ SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM requests;
 
 -- name: requests_of_user
 SELECT id, space, first_seq, last_seq FROM requests
-WHERE id >> 10 = ? AND user = ? AND id <= ? ORDER BY id DESC;
+WHERE id >> 8 = ? AND user = ? AND id <= ? ORDER BY id DESC;
 
 -- name: ops_of_request
 SELECT op_id FROM attempts WHERE request = ? ORDER BY rowid;

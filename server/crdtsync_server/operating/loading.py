@@ -197,7 +197,8 @@ def _misspelt(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{variable} is not a setting and changes nothing; did you mean {near[0]}?"
 
 
-_OF_OTHER_COMMANDS = {PREFIX + name for name in ("TOKEN", "LANG", "REPLICA", "USER", "SEED")}
+_OTHER_NAMES = ("TOKEN", "LANG", "REPLICA", "USER", "SEED", "JWT_PRIVATE_KEY")
+_OF_OTHER_COMMANDS = {PREFIX + name for name in _OTHER_NAMES}
 
 
 def _without_secret(declared: Declared, words: str) -> str:

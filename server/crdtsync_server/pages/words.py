@@ -15,7 +15,6 @@ from crdtsync_server.pages.texts.overview import OVERVIEW
 
 SHARED: Final = (
     "another_value_arrived",
-    "resolved_by_other",
     "clock_wrong",
     "keep_all",
     "another_value",

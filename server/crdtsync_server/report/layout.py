@@ -19,6 +19,8 @@ class Marked:
 
     mood: Mood
     text: str
+    spoken: str = ""
+    """For who does not see the mark, where the text alone does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,14 @@ class _Making:
     # ── the verdict ─────────────────────────────────────────────────────────
 
     def _why(self) -> list[Block]:
-        return [Listing(tuple(Marked(one.mood, one.words) for one in self._o.reasons))]
+        return [
+            Listing(
+                tuple(
+                    Marked(one.mood, one.words, self._say(f"reason_mood_{one.mood}"))
+                    for one in self._o.reasons
+                )
+            )
+        ]
 
     def _questions(self) -> list[Block]:
         return [
@@ -233,7 +242,7 @@ class _Making:
         found = self._o.reconciliation
         blocks: list[Block] = [Paragraph(found.words), self._checks(found.checks, "check")]
         for one in found.findings:
-            blocks.append(Listing((Marked("bad", one.words),)))
+            blocks.append(Listing((Marked("bad", one.words, self._say("mood_bad")),)))
             if one.op_ids:
                 blocks.append(Paragraph(self._say("open_ops"), small=True))
                 blocks.append(Listing((Codes(one.op_ids),)))
@@ -243,7 +252,7 @@ class _Making:
         rows: list[tuple[Piece, ...]] = [
             (one.name, Marked(one.mood, self._say(f"mood_{one.mood}")), one.words) for one in checks
         ]
-        return self._grid(f"{first} result values", rows)
+        return self._grid(f"{first} result found", rows)
 
     # ── conflicts and failures ──────────────────────────────────────────────
 
@@ -300,7 +309,8 @@ class _Making:
             (one.name, Marked(one.mood, one.words)) for one in run.scenarios
         ]
         if rows:
-            blocks.append(Paragraph(run.at, small=True))
+            ran = f"{run.at[:16].replace('T', ' ')} (UTC)" if run.at.endswith("+00:00") else run.at
+            blocks.append(Paragraph(self._say("acceptance_ran", at=ran), small=True))
             blocks.append(self._grid("scenario result", rows))
         return blocks
 

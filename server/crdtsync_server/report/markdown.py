@@ -61,7 +61,7 @@ def _block(block: Block) -> str:
 
 def _piece(piece: Piece) -> str:
     match piece:
-        case Marked(mood, text):
+        case Marked(mood, text, _):
             return f"{MARKS[mood]} {_text(text)}"
         case Codes(values):
             return " ".join(f"`{safe(value).replace('`', '')}`" for value in values) or "–"

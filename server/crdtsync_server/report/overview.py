@@ -107,7 +107,7 @@ def _measure(connection: sqlite3.Connection, asked: Asked) -> Overview:
     devices = devices_for_people(scope, known)
     recovery = recovery_of(scope, travel, known)
     conflicts = conflicts_for_people(scope)
-    reconciliation = reconcile(scope, known)
+    reconciliation = reconcile(scope, known, failing.accepted)
     acceptance = read_acceptance(asked.acceptance, asked.now_us, lang)
     measures = measures_of(scope, travel, failing, recovery, conflicts)
     reasons = reasons_of(scope, measures, devices, reconciliation, acceptance, recovery)

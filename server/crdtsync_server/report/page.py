@@ -25,6 +25,9 @@ from crdtsync_server.report.measures import Mood, Overview
 MARKS: dict[Mood, str] = {"good": "✓", "bad": "✗", "unknown": "?"}
 CLASSES: dict[Mood, str] = {"good": "passed", "bad": "failed", "unknown": "not-run"}
 
+SHORT = 14
+"""Characters of a mark that stays on one line."""
+
 
 def as_html(overview: Overview) -> str:
     """A complete, well-formed document in the overview's language."""
@@ -96,10 +99,12 @@ def _grid(grid: Grid) -> str:
 
 def _piece(piece: Piece) -> str:
     match piece:
-        case Marked(mood, text):
+        case Marked(mood, text, spoken):
+            kind = f"{CLASSES[mood]} short" if len(text) <= SHORT else CLASSES[mood]
+            heard = f'<span class="heard">{_text(spoken)}: </span>' if spoken else ""
             return (
-                f'<span class="{CLASSES[mood]}"><span class="sign" aria-hidden="true">'
-                f"{MARKS[mood]}</span> {_text(text)}</span>"
+                f'<span class="{kind}"><span class="sign" aria-hidden="true">'
+                f"{MARKS[mood]}</span> {heard}{_text(text)}</span>"
             )
         case Codes(values):
             return " ".join(f"<code>{_text(value)}</code>" for value in values) or "–"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -42,13 +42,19 @@ SHOWN_RECORDS = 5
 RECORDS_WEIGHED = 20_000
 """Of each space the newest records; the largest are those that are written to."""
 
+ARRIVED_DEVICES = 500
+ARRIVED_ROWS = 5_000
+"""Devices whose last report said that ops wait, and log entries after it that are looked at
+for each: of more, the report stands as it is."""
+
 AWAY_S = 7 * 86_400
 """A device that was not heard of for a week is told as away, even if it holds nothing back."""
 
 TELLING_SKEW_S = 60.0
 """As on the device itself: a clock that is off by less than a minute is not worth a word."""
 
-CUT_CODE = 1006
+OWN_NAMES = {1001: "away", 1005: "without_word", 1006: "cut"}
+"""Codes that WebSocket itself gives, besides those of the protocol."""
 
 PASSING = frozenset(
     {"server_error", "overloaded", "restarting", "disk_full", "disk_fault", "server_fault"}
@@ -84,11 +90,18 @@ class Device:
     cursor_seq: int
     last_seen_us: int
     outbox: OutboxSummary
+    arrived: int = 0
+    """Ops of its last report that the log has meanwhile: the next report was lost."""
 
     @property
     def waiting(self) -> int:
         """Ops that it has not got rid of; those of who is signed out are among them."""
-        return waiting_in(self.outbox)
+        return self.outbox.failed + self.pending
+
+    @property
+    def pending(self) -> int:
+        """Those of them that go on by themselves."""
+        return max(self.outbox.pending - self.arrived, 0)
 
     @property
     def needs_person(self) -> bool:
@@ -110,11 +123,32 @@ def read_devices(scope: Scope) -> list[Device]:
     """Every replica of the spaces, those heard of last first."""
     values = {"spaces": scope.space_ids, "most": scope.bounds.replicas}
     rows = scope.connection.execute(SQL["replicas"], values).fetchall()
-    return [
+    devices = [
         Device(number, space, replica_id, user, name, cursor_seq, last_seen_us, read_outbox(data))
         for number, space, replica_id, user, name, cursor_seq, last_seen_us, data in rows
         if replica_id not in OF_DEVICES
     ]
+    looked_at = 0
+    for place, device in enumerate(devices):
+        if device.outbox.pending and looked_at < ARRIVED_DEVICES:
+            looked_at += 1
+            devices[place] = replace(device, arrived=_arrived(scope, device))
+    return devices
+
+
+def _arrived(scope: Scope, device: Device) -> int:
+    """Ops of this replica in the log above its last report's cursor.
+
+    They were in its queue when it reported, or were written later. What failed is never
+    taken for arrived.
+    """
+    bounds = (
+        position(device.space, device.cursor_seq),
+        position(device.space + 1, 0) - 1,
+        ARRIVED_ROWS,
+        device.id,
+    )
+    return int(scope.connection.execute(SQL["arrived_of"], bounds).fetchone()[0])
 
 
 def devices_for_people(scope: Scope, devices: list[Device]) -> DevicesPart:
@@ -169,7 +203,7 @@ def _state(scope: Scope, device: Device, head_seq: int) -> DeviceState:
         last_seen_us=device.last_seen_us,
         state=state,  # type: ignore[arg-type]
         words=words,
-        pending=outbox.pending,
+        pending=device.pending,
         failed=outbox.failed,
         signed_out=outbox.signed_out,
         oldest_age_s=device.oldest_age_s(scope.now_us),
@@ -232,12 +266,12 @@ def _joined_within(scope: Scope, travel: Travel) -> Iterator[Joined]:
 
 
 def _close_name(code: int) -> str:
-    return "cut" if code == CUT_CODE else close_codes.NAMES.get(code, str(code))
+    return OWN_NAMES.get(code) or close_codes.NAMES.get(code, str(code))
 
 
 def _close_words(code: int, scope: Scope) -> str:
     name = _close_name(code)
-    known = name == "cut" or code in close_codes.NAMES
+    known = code in OWN_NAMES or code in close_codes.NAMES
     return say(f"close_{name}" if known else "close_unknown", scope.lang, code=code)
 
 

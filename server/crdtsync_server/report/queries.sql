@@ -72,6 +72,11 @@ ORDER BY c.at_us DESC LIMIT :most;
 SELECT id, space, replica_id, user, device, cursor_seq, last_seen_us, outbox FROM replicas
 WHERE space IN (SELECT value FROM json_each(:spaces)) ORDER BY last_seen_us DESC LIMIT :most;
 
+-- name: arrived_of
+SELECT count(*) FROM (
+    SELECT replica FROM log WHERE position > ? AND position <= ? ORDER BY position LIMIT ?
+) WHERE replica = ?;
+
 -- name: open_conflicts
 SELECT id, space, collection, record, root, opened_us, candidates FROM conflicts
 WHERE status = 'open' AND space IN (SELECT value FROM json_each(:spaces))

@@ -68,15 +68,15 @@ class Findings:
         return sum(one.kind in kinds for one in self.found)
 
 
-def reconcile(scope: Scope, devices: list[Device]) -> Reconciliation:
-    """Compare, and say it in words."""
+def reconcile(scope: Scope, devices: list[Device], accepted: int = 0) -> Reconciliation:
+    """Compare, and say it in words. ``accepted``: ops that were synced in the window."""
     found = Findings()
     _compare_devices(scope, {device.id: device for device in devices}, found)
     for space in scope.spaces:
         _LogWalk(scope, space, found).walk()
     if scope.bounds.whole_log:
         _receipts_without_log(scope, found)
-    return _in_words(scope, found)
+    return _in_words(scope, found, accepted)
 
 
 # ── devices against the log ─────────────────────────────────────────────────
@@ -322,7 +322,7 @@ def _receipts_without_log(scope: Scope, found: Findings) -> None:
 # ── in words ────────────────────────────────────────────────────────────────
 
 
-def _in_words(scope: Scope, found: Findings) -> Reconciliation:
+def _in_words(scope: Scope, found: Findings, accepted: int) -> Reconciliation:
     lang = scope.lang
     devices = len(found.replicas)
     bad = bool(found.found)
@@ -336,7 +336,7 @@ def _in_words(scope: Scope, found: Findings) -> Reconciliation:
         ranges=found.ranges,
         devices=devices,
         checks=(
-            _devices_check(found, lang),
+            _devices_check(found, accepted, lang),
             _own_check(found, "order", ("gap", "head"), lang),
             _own_check(found, "chain", ("chain",), lang),
             _own_check(found, "receipts", ("receipt",), lang),
@@ -346,7 +346,7 @@ def _in_words(scope: Scope, found: Findings) -> Reconciliation:
     )
 
 
-def _devices_check(found: Findings, lang: str) -> Check:
+def _devices_check(found: Findings, accepted: int, lang: str) -> Check:
     wrong = found.kinds("missing", "different", "fewer")
     mood: Mood = "bad" if wrong else "good" if found.ops else "unknown"
     words = say(
@@ -357,6 +357,8 @@ def _devices_check(found: Findings, lang: str) -> Check:
         devices=len(found.replicas),
         wrong=wrong,
     )
+    if found.ops and accepted > found.ops:
+        words += " " + say("check_not_reported", lang, n=accepted - found.ops)
     if found.unproved:
         words += " " + say("check_unproved", lang, n=found.unproved)
     if found.not_compared:

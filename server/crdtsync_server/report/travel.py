@@ -1,7 +1,8 @@
 """How ops travelled: written when, on which connection, received and saved when, seen when.
 
 A device's clock is corrected by its skew as of the connection that delivered the op.
-An op was written offline where it was created before that connection began.
+An op was written offline where it was created before that connection began. Both are told
+by the same clock, so this is exact: the skew puts the hello at the connection's begin.
 """
 
 from __future__ import annotations
@@ -13,10 +14,6 @@ from dataclasses import dataclass, field
 
 from crdtsync_server.report.scope import OF_DEVICES, SQL, Scope
 from crdtsync_server.storage.keys import position, seq_of
-
-CLOCK_SLACK_US = 100_000
-"""A clock's skew is known to about a round trip: an op that seems to be written less than
-this before its connection was written while it began, and counts as written online."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Delivered:
         return (
             self.written_us is not None
             and self.connected_us is not None
-            and self.written_us < self.connected_us - CLOCK_SLACK_US
+            and self.written_us < self.connected_us
         )
 
     @property

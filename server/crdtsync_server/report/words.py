@@ -95,6 +95,10 @@ OWN: Final[Mapping[str, Words]] = {
     "close_too_slow": Words(en="the device read too slowly", ko="기기가 너무 느리게 받았어요"),
     "close_replaced": Words(en="the same device connected again", ko="같은 기기가 다시 연결했어요"),
     "close_server_fault": Words(en="a fault of the server", ko="서버에 문제가 있었어요"),
+    "close_away": Words(en="the page or app was left", ko="앱이나 페이지를 닫았어요"),
+    "close_without_word": Words(
+        en="the connection was closed without a word", ko="아무 말 없이 연결을 닫았어요"
+    ),
     "close_cut": Words(en="the network was cut", ko="네트워크가 끊겼어요"),
     "close_unknown": Words(en="code {code}", ko="코드 {code}"),
     # Conflicts.

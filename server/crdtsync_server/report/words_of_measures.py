@@ -186,6 +186,12 @@ MEASURES: Final[Mapping[str, Words]] = {
     "check_devices_unknown": Words(
         en="No device has reported in this time.", ko="이 기간에 알린 기기가 없어요."
     ),
+    "check_not_reported": Words(
+        en="{n:,} more of this time have not been reported yet; devices do so every minute or "
+        "when they connect again.",
+        ko="이 기간의 변경 {n:,}건은 아직 기기에서 알리지 않았어요. 기기는 1분마다 또는 다시 "
+        "연결할 때 알려요.",
+    ),
     "check_unproved": Words(
         en="{n:,} of them are told by number only and could not be compared one by one.",
         ko="그중 {n:,}건은 개수만 알려서 하나씩 비교하지 못했어요.",

@@ -39,6 +39,8 @@ PAGE: Final[Mapping[str, Words]] = {
     "column_state": Words(en="State", ko="상태"),
     "column_check": Words(en="Check", ko="확인한 내용"),
     "column_result": Words(en="Result", ko="결과"),
+    "column_found": Words(en="What was found", ko="확인한 결과"),
+    "acceptance_ran": Words(en="Run at {at}", ko="실행 시각: {at}"),
     "column_field": Words(en="Field", ko="항목"),
     "column_record": Words(en="Record", ko="기록"),
     "column_age": Words(en="Open for", ko="열린 시간"),

@@ -9,6 +9,7 @@ import msgspec
 
 from crdtsync.version import __version__
 from crdtsync_server.problems import CONTENT_TYPE
+from crdtsync_server.rest.bodies import NAME_FORM
 from crdtsync_server.rest.calls import JSON, Operation
 from crdtsync_server.rest.following import EVENT_STREAM
 from crdtsync_server.rest.operations import ETAG, OPERATIONS
@@ -136,7 +137,7 @@ def _path_parameters(path: str) -> list[Any]:
             "in": "path",
             "required": True,
             "description": words,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": NAME_FORM},
         }
         for name, words in _NAMES.items()
         if f"{{{name}}}" in path

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from crdtsync.catalogue import LANGS, Lang
 from crdtsync.cli.typed_text import read_json
-from crdtsync.documents.ops import is_op_id
+from crdtsync.documents.ops import SAFE_INTEGER, is_op_id
 from crdtsync_server.problems import Problem
 from crdtsync_server.rest.bodies import Body, Query
 
@@ -92,7 +92,7 @@ async def read_body(request: Request, kind: type[B]) -> tuple[B, int]:
     if b"\\u" in data:
         _refuse_half_characters(value)
     try:
-        return msgspec.convert(_undecimal(value, kind), kind), len(data)
+        return msgspec.convert(_undecimal(value), kind), len(data)
     except msgspec.ValidationError as error:
         raise Problem(422, "bad_body", f"the body does not fit: {_where(error)}") from error
 
@@ -107,21 +107,37 @@ def _refuse_half_characters(value: Any) -> None:
         ) from None
 
 
-def _undecimal(value: Any, kind: type[Body]) -> Any:
-    """Where a plain float is wanted (increments), exact decimals become floats for ``convert``;
-    values of fields keep them, their type in the policy decides."""
+def _undecimal(value: Any) -> Any:
+    """A body with its exact decimals in the form that ``convert`` takes, where the type is
+    the body's own: 2.0 counts as 2, and a step of a counter goes as text. Values of fields
+    keep theirs; their type in the policy decides."""
     if not isinstance(value, dict):
         return value
     made = dict(value)
+    if "time_us" in made:
+        made["time_us"] = _integral(made["time_us"])
     steps = made.get("increment")
     if isinstance(steps, dict):
         made["increment"] = {
             name: str(step) if isinstance(step, Decimal) else step for name, step in steps.items()
         }
-    ops = made.get("ops")
-    if isinstance(ops, list):
-        made["ops"] = [_undecimal(op, kind) for op in ops]
+    seen = made.get("seen")
+    if isinstance(seen, list):
+        made["seen"] = [list(map(_integral, one)) if _is_list(one) else one for one in seen]
+    if "resolve" in made:
+        made["resolve"] = _undecimal(made["resolve"])
+    if isinstance(made.get("ops"), list):
+        made["ops"] = list(map(_undecimal, made["ops"]))
     return made
+
+
+def _integral(value: Any) -> Any:
+    is_integral = isinstance(value, Decimal) and value == value.to_integral_value()
+    return int(value) if is_integral and abs(value) <= SAFE_INTEGER else value
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
 
 
 async def _bytes(request: Request) -> bytes:
@@ -164,6 +180,12 @@ def entity_tags(request: Request, name: str) -> list[str] | None:
             400, "bad_version", f'{name} takes the ETag of the record, such as "12-0a1b2c3d", or *'
         )
     return tags
+
+
+def known_versions(request: Request) -> list[str]:
+    """The versions in If-None-Match of a GET; what is none there matches nothing."""
+    text = request.headers.get("if-none-match", "")
+    return ["*"] if text.strip() == "*" else [found[2] for found in _TAG.finditer(text)]
 
 
 def _where(error: msgspec.ValidationError) -> str:

@@ -18,7 +18,7 @@ from crdtsync_server.rest.bodies import RecordsQuery
 from crdtsync_server.rest.calls import Call, json_response
 from crdtsync_server.rest.cursors import read_cursor, write_cursor
 from crdtsync_server.rest.looking import Look
-from crdtsync_server.rest.parsing import entity_tags
+from crdtsync_server.rest.parsing import known_versions
 from crdtsync_server.rest.refusals import value_problem
 from crdtsync_server.rest.rendering import readable, record_of
 from crdtsync_server.rest.shapes import Record, RecordPage
@@ -48,10 +48,10 @@ def found_record(look: Look, rules: CollectionPolicy, record: str) -> RecordStat
 async def get_record(call: Call) -> Response:
     """``GET …/{id}``."""
     rules, record = call.rules, call.record
-    known = entity_tags(call.request, "if-none-match")
+    known = known_versions(call.request)
     found = await call.look(lambda look: record_of(look, rules, found_record(look, rules, record)))
     tag = {"ETag": entity_tag(found.version)}
-    if known is not None and ("*" in known or found.version in known):
+    if "*" in known or found.version in known:
         return Response(status_code=304, headers=tag)
     return json_response(found, tag)
 

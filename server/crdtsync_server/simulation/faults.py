@@ -20,6 +20,7 @@ from crdtsync_server.simulation.surroundings import stream
 from crdtsync_server.storage.retention import trim_log
 
 if TYPE_CHECKING:
+    from crdtsync_server.service import Service
     from crdtsync_server.simulation.world import World
 
 JUMPS_US = (10_000_000, 600_000_000, 86_400_000_000)
@@ -330,15 +331,28 @@ def _jump(world: World, machine: Machine, random: Random) -> None:
     world.note(machine.name, f"the clock jumps by {by_us / 1e6:+.0f} s", "clock jump")
 
 
+async def _end_sign_in(service: Service, user: str) -> None:
+    service.end_sign_ins(lambda identity: identity.user == user)
+
+
 async def token_expires(world: World, device: DeviceMachine, random: Random) -> None:
-    """A user's sign-in ends; some time later they sign in again on each device."""
+    """A user's sign-in ends; some time later they sign in again on each device.
+
+    Every second time the server itself ends the connections, as it does when a
+    token expires or is revoked; else they are cut, and the next hello is refused.
+    """
     user = device.user
-    world.server.doorman.last[user] += 1
+    doorman, server = world.server.doorman, world.server
+    doorman.last[user] += 1
     world.note(device.name, f"the sign-in of {user} expires", "token expired")
     theirs = [one for one in world.devices if one.user == user]
-    for link in tuple(world.network.links):
-        if link.device in {one.name for one in theirs}:
-            link.cut()
+    if doorman.last[user] % 2 and server.service is not None and server.process is not None:
+        ending = _end_sign_in(server.service, user)
+        await asyncio.wait([server.process.start(ending)])
+    else:
+        for link in tuple(world.network.links):
+            if link.device in {one.name for one in theirs}:
+                link.cut()
 
     def sign_in() -> None:
         for one in theirs:

@@ -47,7 +47,6 @@ class Permissions:
             for row in message.rows:
                 _look(msgspec.msgpack.encode(row), hidden, f"the snapshot of {row.record}")
 
-
     def on_device(self, name: str, file: ReplicaFile) -> None:
         """From the welcome on nothing that is hidden now is on the device. Raises Broken."""
         mark = file.text("view")

@@ -36,7 +36,7 @@ from crdtsync.protocol.messages import (
     Transient,
 )
 from crdtsync_server.observing.logs import event
-from crdtsync_server.observing.recording import Recording
+from crdtsync_server.observing.recording import Place, Recording
 from crdtsync_server.storage.acknowledged import store_acknowledged
 from crdtsync_server.storage.admitting import read_admission
 from crdtsync_server.storage.bounds import Bounds
@@ -166,7 +166,8 @@ class Group:
         first_seq = head.seq + 1
         answers = [self._answer(source, pushed) for pushed in push.ops]
         if self._recording is not None:
-            self._recording.note_push(work, head.space_id, replica, first_seq, answers)
+            place = Place(head.space_id, replica)
+            self._recording.note_push(work, place, source.request_id, first_seq, answers)
         return answers
 
     def _look_up(self, work: LookUpWork) -> list[Receipt]:

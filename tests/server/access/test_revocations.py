@@ -207,7 +207,7 @@ async def test_what_was_not_decided_when_the_sign_in_was_revoked_is_not_accepted
             def revoked_meanwhile(work: object) -> None:
                 """The push was read; before its group is taken, the sign-in ends."""
                 submit(work)  # type: ignore[arg-type]
-                server.service._end_sign_ins(lambda identity: identity.user == "kim")
+                server.service.end_sign_ins(lambda identity: identity.user == "kim")
 
             server.service.ingest.submit = revoked_meanwhile  # type: ignore[method-assign]
             await wire.send(push_of(late))

@@ -28,9 +28,24 @@ VIEWS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-async def violations(visitor: Visitor) -> list[str]:
-    """What axe finds, in one line each."""
-    answer: dict[str, Any] = (await Axe().run(visitor.page)).response
+# Of the charts, which are all alike, one shows its table: a thousand cells more tell nothing.
+OPEN_ALL = """() => {
+    for (const one of document.querySelectorAll("main details")) {
+        const figures = document.querySelectorAll("figure.chart");
+        one.open = !one.closest("figure") || figures[0].contains(one);
+    }
+}"""
+
+
+async def violations(visitor: Visitor, *rules: str) -> list[str]:
+    """What axe finds, in one line each; ``rules``: only these."""
+    page = visitor.page
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(Axe().axe_script)
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": list(rules)}
+    answer = await page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
         for one in answer["violations"]
@@ -43,12 +58,12 @@ async def look_around(visitor: Visitor) -> list[str]:
     found = []
     for view, params in VIEWS:
         await visitor.open(view, **params)
-        await visitor.page.evaluate(
-            "document.querySelectorAll('main details').forEach((one) => (one.open = true))"
-        )
-        for scheme in ("light", "dark"):
-            await visitor.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            found += [f"{view} {scheme} {words}" for words in await violations(visitor)]
+        await visitor.page.evaluate(OPEN_ALL)
+        await visitor.page.emulate_media(color_scheme="light")
+        found += [f"{view} light {words}" for words in await violations(visitor)]
+        # The colours are all that the scheme changes.
+        await visitor.page.emulate_media(color_scheme="dark")
+        found += [f"{view} dark {words}" for words in await violations(visitor, "color-contrast")]
         wider = await visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if wider > 0:
             found.append(f"{view}: {wider} px wider than the screen")
@@ -82,8 +97,14 @@ async def test_axe_finds_nothing_where_people_sign_in_choose_and_open_the_menu(
         assert await violations(visitor) == []
 
 
+async def test_axe_would_find_something(visitor: Visitor) -> None:
+    await visitor.open("records", space=SPACE)
+    await visitor.page.evaluate("document.querySelector('label[for=search-value]').remove()")
+    assert [words for words in await violations(visitor, "label") if words.startswith("label")]
+
+
 async def test_axe_finds_nothing_on_a_wide_screen(chromium: Chromium, ward: Ward) -> None:
     async with Visitor.of(chromium, ward.web, size=DESKTOP) as visitor:
-        for view, params in VIEWS[:6]:
+        for view, params in VIEWS[:3]:
             await visitor.open(view, **params)
             assert await violations(visitor) == [], view

@@ -130,7 +130,7 @@ class TestRecovery:
 
     def test_what_still_waits_on_a_device_that_is_back_is_no_success(self, book: Book) -> None:
         waiting = OutboxSummary(pending=1, failed=1, oldest_age_ms=60_000, signed_out=1)
-        replica = book.replica("phone", outbox=waiting)
+        replica = book.replica("phone", outbox=waiting, cursor_seq=2)
         book.connected(replica, T, outbox=OutboxSummary(pending=5))
         book.push(replica, T + SECOND_US, created_us=[T - HOUR_US] * 2)
         found = book.overview()
@@ -361,3 +361,33 @@ def test_charts_share_their_axis_and_have_gaps_where_nothing_was_sent(book: Book
     assert [v for v in charts.of("retries").values if v is not None] == [1.0]
     with pytest.raises(KeyError):
         charts.of("nothing")
+
+
+class TestDevices:
+    def test_ops_that_arrived_after_the_last_report_do_not_wait(self, book: Book) -> None:
+        """The device was cut before it could say that it has got rid of them."""
+        told = OutboxSummary(pending=3, failed=1)
+        replica = book.replica(outbox=told, cursor_seq=0)
+        book.push(replica, T, created_us=[T, T])
+        device = book.overview().devices.listed[0]
+        assert (device.pending, device.failed) == (1, 1)
+        assert device.state == "needs_person"
+
+    def test_what_passes_by_itself_needs_no_person(self, book: Book) -> None:
+        for number, reasons in enumerate(({"overloaded": 1}, {"overloaded": 1, "too_long": 1})):
+            book.replica(f"{number}", outbox=OutboxSummary(failed=2, reasons=reasons))
+        book.replica("out", outbox=OutboxSummary(pending=1, signed_out=1))
+        book.replica("gone", seen_us=NOW_US - 8 * 24 * HOUR_US)
+        book.replica("fine")
+        devices = book.overview().devices
+        states = {one.device: one.state for one in devices.listed}
+        assert states == {
+            "0": "waiting",
+            "1": "needs_person",
+            "out": "needs_person",
+            "gone": "away",
+            "fine": "in_step",
+        }
+        assert devices.listed[-1].device == "fine"
+        assert "the server is busy (1)" in devices.listed[0].reason_words
+        assert devices.words == "5 changes wait on 3 of 5 devices."

@@ -43,7 +43,7 @@ export function drawChrome() {
   fill(
     top,
     h(
-      "header",
+      "div",
       { class: "masthead" },
       h("a", { class: "brand", href: address("") }, brandMark(), h("span", {}, t("product"))),
       me && h("span", { class: "where", id: "where" }),

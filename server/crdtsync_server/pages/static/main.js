@@ -23,7 +23,7 @@ async function start() {
   await wordsAtLast();
   rememberAskedLang();
   startChrome({ signOut: leave, redraw });
-  onSession(() => forgetLoaded());
+  onSession(personChanged);
   onSignedOut(signInDialog(leave));
   onArrival(markPlace);
   startRouter();
@@ -47,6 +47,18 @@ function welcome() {
     drawChrome();
     arrive({ moved: true });
   });
+}
+
+let person = null;
+
+/** Somebody else signed in over an open view: it is theirs from now on, made anew. */
+function personChanged(me) {
+  forgetLoaded();
+  const before = person;
+  person = me?.user ?? null;
+  if (before === null || person === null || before === person) return;
+  drawChrome();
+  arrive({ moved: true });
 }
 
 function leave() {

@@ -172,6 +172,10 @@ CHOOSING: Final[Mapping[str, Words]] = {
         ko="지금은 값이 하나라서 정할 것이 없어요.",
     ),
     "conflict_settled_now": Words(en="This is decided.", ko="이미 정해졌어요."),
+    "chosen_by_other": Words(
+        en="{name} chose “{value}” at {time}.",
+        ko="{name} 님이 {time}에 ‘{value}’ 값으로 정했어요.",
+    ),
     "value_now": Words(en="The value now:", ko="지금 값:"),
     "chosen_by": Words(en="Decided by {user}, {time}", ko="정한 사람: {user}, {time}"),
     "next_conflict": Words(en="Next", ko="다음"),

@@ -3,8 +3,8 @@
 -- written only where the setting `trace` is on.
 --
 -- Keys that are random (a request_id) or spread out (a user) are indexed within blocks of
--- 1,024 rows, so that a group of ops touches a handful of pages and not one per request. A
--- search asks block by block: `id >> 10 = ? AND request_id = ?`.
+-- 256 rows, so that a group of ops touches a handful of pages and not one per request. A
+-- search asks block by block: `id >> 8 = ? AND request_id = ?`.
 
 -- One row per hello that was admitted, and the connection that it opened. `ended_us` and
 -- `code` are set when it ends (1006: cut, or the server was killed; the next start sets it).
@@ -58,8 +58,8 @@ CREATE TABLE requests (
 ) STRICT;
 
 CREATE INDEX requests_by_time ON requests (received_us);
-CREATE INDEX requests_by_request_id ON requests (id >> 10, request_id);
-CREATE INDEX requests_by_user ON requests (id >> 10, user);
+CREATE INDEX requests_by_request_id ON requests (id >> 8, request_id);
+CREATE INDEX requests_by_user ON requests (id >> 8, user);
 
 -- One row per op of a push that did not enter the log by that push. `number` is the device's
 -- count of its attempts, this one included; `created_us` is the device's clock.

@@ -1,5 +1,6 @@
 // A modal question. Focus goes in with its heading and comes back to where it was.
 
+import { OtherPerson } from "../api.js";
 import { h } from "../dom.js";
 
 let made = 0;
@@ -46,8 +47,14 @@ export function ask({ title, content, buttons, solid = false, closable = true, s
     const abort = () => close(null);
     const press = async (button) => {
       if (typeof button.value !== "function") return close(button.value);
-      const given = await button.value();
-      if (given !== undefined) close(given);
+      try {
+        const given = await button.value();
+        if (given !== undefined) close(given);
+      } catch (error) {
+        // Another person signed in: what the first one had begun ends here.
+        if (!(error instanceof OtherPerson)) throw error;
+        close(null);
+      }
     };
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();

@@ -31,7 +31,7 @@ export async function view(ctx) {
   const state = {
     space, collection, record, field, label, rules: { ...known, type: parseType(known.type) },
     path: `/v1/spaces/${segment(space)}/${segment(collection)}/${segment(record)}`,
-    record_now: null, candidates: [], life: null, fresh: new Set(), outcome: null,
+    record_now: null, candidates: [], life: null, fresh: new Set(), outcome: null, sending: null,
   };
   await load(ctx, state);
   draw(ctx, state);
@@ -69,6 +69,7 @@ const alike = (a, b) => JSON.stringify(idsOf(a)) === JSON.stringify(idsOf(b));
 
 /** A refresh beside the person: what they look at changes only when they say so. */
 async function look(ctx, state) {
+  if (state.sending?.()) return;
   const shown = { ...state };
   await load(ctx, state);
   if (alike(shown.candidates, state.candidates)) return;
@@ -115,7 +116,7 @@ function closeDialogs() {
 function settledWords(state) {
   const last = lastChoice(state);
   if (!last) return t("conflict_gone");
-  return t("resolved_by_other", {
+  return t("chosen_by_other", {
     name: last.user,
     value: valueText(state.record_now.fields[state.field], state.rules.type),
     time: timeElement(last.at_us, { relative: false }).textContent,
@@ -232,19 +233,22 @@ async function confirm(ctx, state, value, control) {
   fill(place);
   const seen = state.candidates;
   const trouble = h("div", { id: "choice-problem" });
+  let inDoubt = false;
   const send = async () => {
     fill(trouble, h("p", { class: "soft" }, t("saving")));
     try {
-      return await choose(ctx, state, seen, value);
+      return await choose(ctx, state, seen, value, inDoubt);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       fill(trouble, problemBox(error));
+      inDoubt = inDoubt || error.transient;
       if (error.transient) fill(trouble, problemBox(error), h("p", {}, t("choice_not_sent")));
       else control?.show?.(error.words);
       alarm(error.words);
       return undefined;
     }
   };
+  state.sending = () => inDoubt;
   const done = await ask({
     title: t("confirm_title", { field: state.label }),
     content: [confirmation(state, value), trouble],
@@ -254,6 +258,7 @@ async function confirm(ctx, state, value, control) {
     ],
     signal: ctx.signal,
   });
+  state.sending = null;
   if (done) finished(ctx, state, done, value);
 }
 
@@ -266,12 +271,18 @@ function confirmation(state, value) {
   ];
 }
 
-/** `{stopped}` when another value arrived, else `{written}`. Throws Problem. */
-async function choose(ctx, state, seen, value) {
-  await load(ctx, state, { once: true });
-  const arrived = state.candidates;
-  state.candidates = seen;
-  if (!alike(seen, arrived)) return { stopped: arrived };
+/**
+ * `{stopped}` when another value arrived, else `{written}`. Throws Problem. `inDoubt`: this very
+ * choice was sent without an answer, so the values may have gone because of it; it is sent again
+ * as it was, which counts once, and leaves alone what was not seen.
+ */
+async function choose(ctx, state, seen, value, inDoubt) {
+  if (!inDoubt) {
+    await load(ctx, state, { once: true });
+    const arrived = state.candidates;
+    state.candidates = seen;
+    if (!alike(seen, arrived)) return { stopped: arrived };
+  }
   const body = { field: state.field, value, seen: seenOf(seen) };
   return { written: await write("POST", `${state.path}/resolve`, body, { signal: ctx.signal }) };
 }

@@ -1,6 +1,6 @@
 // One record: its fields as they stand, every value of a field in conflict, and its history.
 
-import { get, OtherPerson, Problem, segment, write } from "../api.js";
+import { get, Problem, segment, write } from "../api.js";
 import { fill, h, icon, isolated, morph, unseen } from "../dom.js";
 import { number, timeElement } from "../format.js";
 import { keepFresh } from "../live.js";
@@ -183,7 +183,6 @@ async function confirmWrite(ctx, state, { title, content: inside, send, done }) 
     try {
       return await send();
     } catch (error) {
-      if (error instanceof OtherPerson) return null;
       if (!(error instanceof Problem)) throw error;
       const stale = error.status === 412;
       fill(trouble, problemBox(error), error.transient && h("p", {}, t("choice_not_sent")));
