@@ -38,6 +38,7 @@ from crdtsync.version import __version__
 COMMAND_GROUP = "crdtsync.commands"
 SERVER_COMMANDS = {
     "serve": "Run the sync server (needs the server extra).",
+    "seed": "Fill a space from a database that is there already (needs the server extra).",
     "backup": "Copy a server's data into one file while the server runs (needs the server extra).",
     "restore": "Put a backup into an empty data folder (needs the server extra).",
     "verify": "Check that a server's data agrees with itself (needs the server extra).",
@@ -45,6 +46,8 @@ SERVER_COMMANDS = {
     "(needs the server extra).",
     "acceptance": "A tester's scenarios: go or no-go (needs the server extra).",
     "token": "Make, check and take back tokens (needs the server extra).",
+    "trace": "The way of a change: every attempt, the decision, who has it (needs the server "
+    "extra).",
     "report": "One page for people: go or no-go, and why (needs the server extra).",
     "simulate": "The real code in simulated worlds, from seeds (needs the simulate extra).",
 }

@@ -159,6 +159,10 @@ class ReplicaFile:
             None if roles is None else msgspec.json.decode(roles, type=list[str])
         )
 
+    def sight_of(self, user: str) -> Visibility:
+        """What a user may read, by the roles that the server gave them last."""
+        return self.policy.visibility(self.roles_of(user))
+
     def collection(self, name: str) -> CollectionPolicy:
         """The rules of a collection; raises UnknownCollection."""
         return self.policy.collection(name)

@@ -507,8 +507,7 @@ class Replica:
         """What this user may read, by the roles that a server gave them last."""
         policy = self.policy
         if self._sight is None or self._sight[0] is not policy:
-            roles = self._open_view().roles_of(self.user)
-            self._sight = (policy, policy.visibility(roles))
+            self._sight = (policy, self._open_view().sight_of(self.user))
         return self._sight[1]
 
     @property

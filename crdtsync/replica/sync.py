@@ -392,11 +392,11 @@ class Sync:
                 return
         now_us = self._around.now_us()
         self.progress.clock_skew_us = now_us - round_trip_us // 2 - welcome.server_us
-        had_roles = await self._store.look(lambda file: file.roles_of(self._user))
+        saw = await self._store.look(lambda file: file.sight_of(self._user).mark)
         ask, paging, cursor, touched = await self._store.change(
             sync_jobs.greet, welcome, self._user, now_us
         )
-        if had_roles != frozenset(welcome.roles):
+        if saw != self._store.policy.visibility(welcome.roles).mark:
             self._rules_changed()
         self._tell(head_known=welcome.head.seq, cursor=cursor)
         if paging is not None:

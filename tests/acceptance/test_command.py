@@ -27,7 +27,7 @@ def test_a_run_tells_its_verdict_in_korean_and_for_machines_and_removes_its_logs
     temporary.mkdir()
     done = process(
         *("acceptance", "--quick", "--seed", 7, "--lang", "ko"),
-        *("--scenario", "three-devices-one-item", "--scenario", "token-renewed"),
+        *("--scenario", "three-devices-one-item", "--scenario", "half-open-connection"),
         *("--report", page, "--json", document),
         TMPDIR=str(temporary),
     )
@@ -55,14 +55,14 @@ def test_the_list_the_policy_and_bad_usage() -> None:
     for wrong in (
         ["--scenario", "no-such"],
         ["--server", "http://127.0.0.1:1"],
-        ["--server", "wss://example.org"],
+        ["--server", "https://example.org"],
     ):
         done = crdtsync("acceptance", *wrong, "--lang", "ko")
         assert done.exit_code == 2
         assert wrong[1] in done.stderr
     away = crdtsync("acceptance", "--server", "ws://127.0.0.1:9", "--scenario", "rapid-edits")
     assert away.exit_code == 4
-    nothing = crdtsync("acceptance", "--scenario", "token-renewed")
+    nothing = crdtsync("acceptance", "--quick", "--scenario", "half-open-connection")
     assert nothing.exit_code == 1, "nothing was shown, so it is no go"
     assert "No-Go" in nothing.stdout
 

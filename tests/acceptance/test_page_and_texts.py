@@ -82,7 +82,7 @@ def a_result(*, broken: bool) -> RunResult:
         lost_ops=("op-1",) if broken else (),
         logs="/tmp/<logs>" if broken else None,
     )
-    others = [ScenarioResult(name, "not run", why_not=Said("why_not_tokens")) for name in NAMES[1:]]
+    others = [ScenarioResult(name, "not run", why_not=Said("why_not_quick")) for name in NAMES[1:]]
     machine = {"system": "Linux", "release": "6", "architecture": "x", "processors": 2}
     versions = dict.fromkeys(
         ("crdtsync", "protocol", "python", "sqlite", "pycrdt", "websockets"), "1"

@@ -153,10 +153,23 @@ def _after(draw: Random, known: Known) -> str | None:
     return text(draw) if chance < 0.97 else bad_id(draw, known.op_id(draw))
 
 
-def _delivery(draw: Random, now_us: int) -> list[int]:
+def _delivery(draw: Random, now_us: int) -> list[Tree]:
     if draw.random() < 0.9:
-        return [now_us, draw.randrange(1, 4)]
-    return [number(draw) % 2**63, number(draw) % 2**63]
+        times: list[Tree] = [now_us, draw.randrange(1, 4)]
+    else:
+        times = [number(draw) % 2**63, number(draw) % 2**63]
+    if draw.random() < 0.8:
+        return times
+    # What a device tells of earlier attempts decides nothing, whatever it says.
+    earlier: list[Tree] = [
+        [
+            new_id(draw) if draw.random() < 0.7 else bad_id(draw, new_id(draw)),
+            number(draw) % 2**63 - draw.choice((0, 2**62)),
+            draw.choice(("cut", "no_answer", "transient:disk_full", "refused:", text(draw))),
+        ]
+        for _ in range(draw.choice((0, 1, 8, 9, 60)))
+    ]
+    return [*times, earlier]
 
 
 # ── the other kinds ─────────────────────────────────────────────────────────
@@ -175,14 +188,21 @@ def receipts(draw: Random, known: Known) -> Message:
 
 def cursor(draw: Random, known: Known) -> Message:
     seq = known.seq(draw) if draw.random() < 0.7 else number(draw)
-    return CursorReport(seq, OutboxSummary(*(abs(number(draw)) for _ in range(4))))
+    pending, failed, age_ms, signed_out = (abs(number(draw)) for _ in range(4))
+    reasons = {
+        draw.choice(("cut", "disk_full", "no such code", "", "x" * 300)): number(draw)
+        for _ in range(draw.choice((0, 0, 1, 3, 40)))
+    }
+    return CursorReport(seq, OutboxSummary(pending, failed, age_ms, signed_out, reasons))
 
 
 def acknowledged(draw: Random, known: Known) -> Message:
     first, last = sorted((known.seq(draw), known.seq(draw)))
     if draw.random() < 0.3:
         first, last = number(draw), number(draw)
-    return AcknowledgedDigest(first, last, abs(number(draw)), draw.randbytes(16))
+    count = draw.choice((abs(number(draw)), 0, 1, 3))
+    op_ids = draw.randbytes(16 * min(count, 1_200) + draw.choice((0, 0, 0, 1)))
+    return AcknowledgedDigest(first, last, count, draw.randbytes(16), op_ids)
 
 
 def snapshots(draw: Random, known: Known) -> Message:

@@ -28,8 +28,8 @@ soup = { type = "string" }
 
 def test_a_field_without_a_list_has_that_of_its_collection() -> None:
     fields = Policy.parse(WARD).collection("patient").fields
-    assert fields["name"].read == {"nurse", "clinician"}
-    assert fields["notes"].read == {"clinician"}
+    assert fields["name"].read == frozenset({"nurse", "clinician"})
+    assert fields["notes"].read == frozenset({"clinician"})
     assert Policy.parse(WARD).collection("menu").fields["soup"].read is None
 
 

@@ -269,10 +269,10 @@ def test_reports_are_noted(message: CursorReport | AcknowledgedDigest, action: A
 @pytest.mark.parametrize("place", range(4))
 @pytest.mark.parametrize("number", [-1, LARGEST + 1])
 def test_an_outbox_that_counts_nothing_is_a_violation(place: int, number: int) -> None:
-    numbers = [0, 0, 0, 0]
-    numbers[place] = number
+    pending, failed, age_ms, signed_out = (number if n == place else 0 for n in range(4))
+    outbox = OutboxSummary(pending, failed, age_ms, signed_out)
     session = session_in(State.LIVE)
-    goodbye = session.receive(CursorReport(1, OutboxSummary(*numbers)), NOW)[0]
+    goodbye = session.receive(CursorReport(1, outbox), NOW)[0]
     assert isinstance(goodbye, Send)
     assert "counts nothing" in str(goodbye.message)
 

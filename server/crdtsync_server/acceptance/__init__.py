@@ -32,8 +32,24 @@ def acceptance(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Test a server of yours (ws://host:port) instead of starting one. Its policy "
-            "needs the suite's collection: see --print-policy.",
+            help="Test a server of yours (ws://host:port or wss://host) instead of starting one. "
+            "Its policy needs the suite's collection: see --print-policy.",
+        ),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who vouches for the certificate of wss://, in PEM form, where the system does "
+            "not know them.",
+        ),
+    ] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The HS256 secret of --server, where it checks sign-ins: the suite makes tokens "
+            "for its own users with it.",
         ),
     ] = None,
     scenario: Annotated[
@@ -95,6 +111,8 @@ def acceptance(
             json_file=json_file,
             logs=logs,
             keep_data=keep_data,
+            ca=ca,
+            secret_file=secret_file,
             quick=quick,
             lang=lang,
         )

@@ -18,9 +18,10 @@ from crdtsync.cli.failures import BAD_INPUT, NEEDS_PERSON, NETWORK, OK, Failure
 from crdtsync.cli.screen import print_json, table, to_read, to_tell, write_utf8
 from crdtsync.errors import CrdtsyncError
 from crdtsync.policy import Policy
-from crdtsync_server.acceptance.evidence import policy_of
+from crdtsync_server.acceptance.evidence import AUDITOR, policy_of
 from crdtsync_server.acceptance.outcome import RunResult
 from crdtsync_server.acceptance.page import page
+from crdtsync_server.acceptance.reaching import PORTS, Reach, token_for
 from crdtsync_server.acceptance.results_json import as_json
 from crdtsync_server.acceptance.rules import has_suite, snippet, suite_policy
 from crdtsync_server.acceptance.runner import Plan, run, with_logs
@@ -47,6 +48,13 @@ class Wanted:
     quick: bool
     lang: str
     keep_data: Path | None = None
+    ca: Path | None = None
+    secret_file: Path | None = None
+
+    @property
+    def reach(self) -> Reach | None:
+        """How the named server is reached."""
+        return None if self.server is None else Reach(self.server, self.ca, self.secret_file)
 
 
 def print_policy() -> None:
@@ -65,8 +73,7 @@ def print_list(lang: str) -> None:
 def run_command(wanted: Wanted) -> int:
     """Run what is wanted, tell it, and give the exit code."""
     scenarios = _chosen(wanted)
-    if wanted.server is not None:
-        _check_url(wanted.server, wanted.lang)
+    _check_reach(wanted)
     if wanted.report is not None:
         # Found out now, and not after five minutes of work.
         wanted.report.parent.mkdir(parents=True, exist_ok=True)
@@ -100,10 +107,26 @@ def _chosen(wanted: Wanted) -> list[Scenario]:
     return [one for one in SCENARIOS if not wanted.names or one.name in wanted.names]
 
 
+def _check_reach(wanted: Wanted) -> None:
+    if wanted.server is None:
+        if wanted.ca is not None or wanted.secret_file is not None:
+            raise Failure(tell("needs_server", wanted.lang), BAD_INPUT)
+        return
+    _check_url(wanted.server, wanted.lang)
+    assert wanted.reach is not None
+    try:
+        _ = wanted.reach.tls
+    except OSError as error:
+        words = tell("bad_ca", wanted.lang, file=wanted.ca, error=error.strerror or error)
+        raise Failure(words, BAD_INPUT) from error
+    if wanted.secret_file is not None:
+        token_for(AUDITOR, wanted.secret_file)  # raises, in words, where it is none
+
+
 def _check_url(url: str, lang: str) -> None:
     try:
         parts = urlsplit(url)
-        good = parts.scheme == "ws" and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
         good = good and parts.path in ("", "/")
     except ValueError:
         good = False
@@ -141,7 +164,7 @@ async def _run(wanted: Wanted, scenarios: list[Scenario], folder: Path) -> RunRe
     with contextlib.suppress(NotImplementedError):  # Windows
         # Whoever ends us in order must not leave servers and devices behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    policy = suite_policy() if wanted.server is None else await _policy(wanted.server, wanted.lang)
+    policy = suite_policy() if wanted.reach is None else await _policy(wanted.reach, wanted.lang)
     plan = Plan(
         scenarios=scenarios,
         seed=wanted.seed,
@@ -150,14 +173,17 @@ async def _run(wanted: Wanted, scenarios: list[Scenario], folder: Path) -> RunRe
         url=wanted.server,
         folder=folder,
         keep_data=wanted.keep_data is not None,
+        ca=wanted.ca,
+        secret_file=wanted.secret_file,
     )
     return await run(plan, Progress(wanted.lang))
 
 
-async def _policy(url: str, lang: str) -> Policy:
+async def _policy(reach: Reach, lang: str) -> Policy:
+    url = reach.url
     try:
         async with asyncio.timeout(PROBE_S):
-            text, version = await policy_of(url, PROBE_SPACE)
+            text, version = await policy_of(reach, PROBE_SPACE)
     except (CrdtsyncError, TimeoutError) as error:
         words = tell("cannot_reach", lang, url=url, error=str(error) or type(error).__name__)
         raise Failure(words, NETWORK) from error

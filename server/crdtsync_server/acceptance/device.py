@@ -13,17 +13,21 @@ import argparse
 import asyncio
 import json
 import logging
+import ssl
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from crdtsync import Conflict, CrdtsyncError, Policy, Replica, Status
+from crdtsync import Conflict, CrdtsyncError, Policy, Replica, Status, SyncState
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.surroundings import System
+from crdtsync.replica.transport import Transport, dial
 from crdtsync_server.acceptance.processes import LINE_BYTES
+from crdtsync_server.acceptance.reaching import LASTS_S, token_for
 
 log = logging.getLogger("acceptance.device")
 
@@ -31,6 +35,7 @@ CONDITIONS: Mapping[str, Callable[[Status], bool]] = {
     "retrying": lambda status: status.next_retry is not None,
     "needs a person": lambda status: status.needs_person > 0 and not status.sending,
     "failed": lambda status: status.failed > 0 and not status.sending,
+    "signed out": lambda status: status.state is SyncState.SIGNED_OUT,
 }
 """What a runner can wait for."""
 
@@ -53,12 +58,54 @@ class Around(System):
         return self._luck.random()
 
 
+class SignIn:
+    """What stands for a login service: it makes this device's tokens, unless nobody is
+    signed in, and counts how often it was asked."""
+
+    def __init__(self, user: str, secret_file: Path | None, lasts_s: float) -> None:
+        self.signed_in = True
+        self.asked = 0
+        self.was_asked = asyncio.Event()
+        self._user = user
+        self._secret_file = secret_file
+        self._lasts_s = lasts_s
+
+    def token(self) -> str | None:
+        """A new token; None where none is needed, or while nobody is signed in."""
+        self.asked += 1
+        self.was_asked.set()
+        if self._secret_file is None or not self.signed_in:
+            return None
+        log.info("a token for %s is made, good for %s s", self._user, self._lasts_s)
+        return token_for(self._user, self._secret_file, self._lasts_s)
+
+
+class Network:
+    """How this device dials: straight to where it is told, or through a proxy."""
+
+    def __init__(self, ca: Path | None) -> None:
+        self.via: int | None = None
+        """The port of a proxy on this machine that leads to wherever the address says."""
+        self._tls = None if ca is None else ssl.create_default_context(cafile=ca)
+
+    async def dial(self, url: str) -> Transport:
+        """See ``crdtsync.replica.transport.Dial``."""
+        options: dict[str, Any] = {}
+        if self.via is not None:
+            options |= {"host": "127.0.0.1", "port": self.via}
+        elif self._tls is not None and url.startswith("wss:"):
+            options["ssl"] = self._tls
+        return await dial(url, **options)
+
+
 @dataclass(slots=True)
 class Driver:
     """Obeys commands. Each is one method, named ``do_<command>``."""
 
     replica: Replica
     around: Around
+    sign_in: SignIn
+    network: Network
 
     async def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command and answer it."""
@@ -95,9 +142,25 @@ class Driver:
             case "delete":
                 await items.delete(record, op_id=one)
 
-    async def do_connect(self, url: str) -> None:
+    async def do_connect(self, url: str, via: int | None = None) -> None:
         """Keep in step from now on; connected already, try at once."""
-        self.replica.connect(url)
+        self.network.via = via
+        self.replica.connect(url, token=self.sign_in.token)
+
+    async def do_sign_out(self) -> None:
+        """Nobody is signed in: the login service gives no more tokens."""
+        self.sign_in.signed_in = False
+
+    async def do_sign_in(self) -> None:
+        """The login service gives tokens again."""
+        self.sign_in.signed_in = True
+
+    async def do_asked(self, times: int, timeout: float) -> None:
+        """Until the login service was asked so many times."""
+        async with asyncio.timeout(timeout):
+            while self.sign_in.asked < times:
+                self.sign_in.was_asked.clear()
+                await self.sign_in.was_asked.wait()
 
     async def do_disconnect(self) -> None:
         """Stop syncing."""
@@ -133,6 +196,7 @@ class Driver:
             "conflicts": status.conflicts,
             "clock_skew_s": status.clock_skew_s,
             "problem": status.problem,
+            "asked_for_token": self.sign_in.asked,
             "en": status.message("en"),
             "ko": status.message("ko"),
         }
@@ -227,6 +291,7 @@ async def drive(args: argparse.Namespace) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     around = Around(args.seed)
     around.offset_s = args.clock
+    network = Network(args.ca)
     replica = Replica.open(
         args.file,
         space=args.space,
@@ -234,12 +299,14 @@ async def drive(args: argparse.Namespace) -> None:
         user=args.user,
         device=args.name,
         surroundings=around,
+        dial=network.dial,
     )
+    sign_in = SignIn(args.user, args.secret_file, args.token_lasts)
     running: set[asyncio.Task[None]] = set()
     async with replica:
         log.info("opened %s as replica %s", args.file, replica.replica_id)
         noting = asyncio.create_task(note_status(replica))
-        driver = Driver(replica, around)
+        driver = Driver(replica, around, sign_in, network)
         say({"n": 0, "ok": replica.replica_id})
         while line := await reader.readline():
             task = asyncio.create_task(driver.obey(json.loads(line)))
@@ -279,6 +346,9 @@ def main() -> None:
     for name in ("space", "policy", "user", "name", "seed"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--clock", type=float, default=0.0)
+    parser.add_argument("--secret-file", type=Path)
+    parser.add_argument("--token-lasts", type=float, default=LASTS_S)
+    parser.add_argument("--ca", type=Path)
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,

@@ -17,6 +17,7 @@ from crdtsync.errors import CrdtsyncError
 from crdtsync_server.acceptance.journal import Journal, Write
 from crdtsync_server.acceptance.processes import Process
 from crdtsync_server.acceptance.proxy import Proxy
+from crdtsync_server.acceptance.reaching import LASTS_S, Reach
 
 START_S = 30
 ANSWER_S = 60
@@ -46,6 +47,13 @@ class Setup:
     log: Path
     space: str
     seed: str
+    secret_file: Path | None = None
+    """The secret that it signs its own tokens with, in place of a login service."""
+    token_lasts_s: float = LASTS_S
+    reach: Reach | None = None
+    """A server that somebody else runs."""
+    direct: bool = False
+    """Whether it goes to that server without a proxy between."""
 
 
 class Device:
@@ -76,6 +84,11 @@ class Device:
             "--seed": setup.seed,
             "--clock": str(clock_s),
         }
+        if setup.secret_file is not None:
+            options["--secret-file"] = str(setup.secret_file)
+            options["--token-lasts"] = str(setup.token_lasts_s)
+        if setup.direct and setup.reach is not None and setup.reach.ca is not None:
+            options["--ca"] = str(setup.reach.ca)
         for option, value in options.items():
             command += [option, value]
         self._process = Process(*command, log=setup.log, stdin=True)
@@ -156,7 +169,14 @@ class Device:
 
     async def connect(self) -> None:
         """Connect through its own network; connected already, try at once."""
-        await self.ask("connect", url=self.proxy.url)
+        reach = self.setup.reach
+        if reach is None:
+            await self.ask("connect", url=self.proxy.url)
+        elif self.setup.direct:
+            await self.ask("connect", url=reach.url)
+        else:
+            # By the server's own name, which a proxy in front of it may go by.
+            await self.ask("connect", url=reach.plain_url, via=self.proxy.port)
 
     async def synced(self, timeout_s: float) -> None:
         """Until it is in step."""
@@ -168,6 +188,10 @@ class Device:
             "until", what=what, timeout=timeout_s, answer_s=timeout_s + 10
         )
         return status
+
+    async def asked_for_token(self, times: int, timeout_s: float) -> None:
+        """Until it has asked its login service so many times in all."""
+        await self.ask("asked", times=times, timeout=timeout_s, answer_s=timeout_s + 10)
 
     async def status(self) -> dict[str, Any]:
         """How sync stands there."""

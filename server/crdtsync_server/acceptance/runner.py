@@ -28,6 +28,7 @@ from crdtsync_server.acceptance.outcome import (
     Said,
     ScenarioResult,
 )
+from crdtsync_server.acceptance.reaching import Reach
 from crdtsync_server.acceptance.reconciling import Reconciliation
 from crdtsync_server.acceptance.scenarios import Scenario
 from crdtsync_server.acceptance.stage import NotInStep, Stage
@@ -69,6 +70,15 @@ class Plan:
     """Logs of every process, and traces of what failed."""
     keep_data: bool = False
     """Keep the data of scenarios that passed, too."""
+    ca: Path | None = None
+    """Who vouches for the certificate of a ``wss://`` server; None: the system's authorities."""
+    secret_file: Path | None = None
+    """The secret of a named server with sign-in."""
+
+    @property
+    def reach(self) -> Reach | None:
+        """How the named server is reached."""
+        return None if self.url is None else Reach(self.url, self.ca, self.secret_file)
 
 
 async def run(plan: Plan, listener: Listener) -> RunResult:
@@ -120,7 +130,7 @@ async def play(
         policy=plan.policy,
         seed=f"{plan.seed}:{scenario.name}",
         quick=plan.quick,
-        url=plan.url,
+        reach=plan.reach,
         on_step=on_step,
     )
     async with stage:

@@ -17,8 +17,10 @@ from crdtsync_server.acceptance.handles import Device, DeviceError, Setup
 from crdtsync_server.acceptance.journal import Journal, Write
 from crdtsync_server.acceptance.outcome import Check, Said
 from crdtsync_server.acceptance.proxy import Proxy
+from crdtsync_server.acceptance.reaching import LASTS_S, Reach
 from crdtsync_server.acceptance.reconciling import candidates_in
 from crdtsync_server.acceptance.servers import NamedServer, OwnServer
+from crdtsync_server.demo.repeats import BareClient
 
 RECOVERY_LIMIT_S = 120
 """Everybody is in step so long after the network is back, or the scenario fails: a minute
@@ -45,7 +47,7 @@ class Stage:
         policy: Policy,
         seed: str,
         quick: bool,
-        url: str | None,
+        reach: Reach | None,
         on_step: Callable[[Said], None],
     ) -> None:
         self.folder = folder
@@ -60,7 +62,9 @@ class Stage:
         self.recovery_s: float | None = None
         self.candidates: dict[tuple[str, str], list[Any]] = {}
         self.values: dict[tuple[str, str], Any] = {}
-        self.url = url
+        self.reach = reach
+        self.secret_file = None if reach is None else reach.secret_file
+        self.token_lasts_s = LASTS_S
         self._seed = seed
         self._server: OwnServer | NamedServer | None = None
         self._on_step = on_step
@@ -93,23 +97,32 @@ class Stage:
         assert isinstance(self._server, OwnServer)
         return self._server
 
-    async def begin(self, *names: str) -> list[Device]:
+    async def begin(self, *names: str, token_lasts_s: float | None = None) -> list[Device]:
         """Start the server and these devices, and connect them."""
-        devices = await self.open(*names)
+        devices = await self.open(*names, token_lasts_s=token_lasts_s)
         self.step("began", n=len(devices))
         await self.connect(*devices)
         await self.in_step(*devices)
         return devices
 
-    async def open(self, *names: str, data: Path | None = None) -> list[Device]:
-        """Start the server and these devices; they are not connected yet."""
-        if self.url is None:
+    async def open(
+        self, *names: str, data: Path | None = None, token_lasts_s: float | None = None
+    ) -> list[Device]:
+        """Start the server and these devices; they are not connected yet.
+
+        With ``token_lasts_s`` the server checks tokens, and each token of a device is
+        good for so long.
+        """
+        self.token_lasts_s = token_lasts_s or LASTS_S
+        if self.reach is None:
             self._server = OwnServer(self.folder, self.folder / "server.log", self._server_moved)
             if data is not None:
                 self._server.data = data
+            if token_lasts_s is not None:
+                self._sign_in_by_token(self._server)
             await self._server.start(self.policy)
         else:
-            self._server = NamedServer(self.url)
+            self._server = NamedServer(self.reach)
         # One by one: all at once, they would race for the same processor.
         return [await self.device(name) for name in names]
 
@@ -119,7 +132,12 @@ class Stage:
         """A further device, started, with a network of its own."""
         policy_file = self.folder / "policy.toml"
         policy_file.write_text(self.policy.text, encoding="utf-8")
-        proxy = Proxy(self.server.port, host=self.server.host, seed=self.draw.randrange(1 << 30))
+        proxy = Proxy(
+            self.server.port,
+            host=self.server.host,
+            seed=self.draw.randrange(1 << 30),
+            tls=None if self.reach is None else self.reach.tls,
+        )
         await self._ending.enter_async_context(proxy)
         setup = Setup(
             name=name,
@@ -129,10 +147,28 @@ class Stage:
             log=self.folder / f"{name}.log",
             space=self.space,
             seed=f"{self._seed}:{name}",
+            secret_file=self.secret_file,
+            token_lasts_s=self.token_lasts_s,
+            reach=self.reach,
+            # One device goes without our network between, so that its own TLS is tried too.
+            direct=name == NEWCOMER and self.reach is not None and self.reach.tls is not None,
         )
         device = self.devices[name] = Device(setup, proxy, self.journal)
         await device.start(clock_s=clock_s)
         return device
+
+    def _sign_in_by_token(self, server: OwnServer) -> None:
+        from crdtsync_server.access.making import write_secret
+
+        self.secret_file = self.folder / "jwt-secret"
+        write_secret(self.secret_file)
+        # No leeway: what has expired is refused on the second.
+        server.options = ("--jwt-secret-file", str(self.secret_file), "--leeway-s", "0")
+
+    def stranger(self, user: str) -> BareClient:
+        """A client that uses nothing of the replica, signed in if the server asks for it."""
+        reach = self.reach or Reach(self.server.url, secret_file=self.secret_file)
+        return reach.client(self.space, user, self.policy)
 
     def _server_moved(self) -> None:
         for device in self.devices.values():

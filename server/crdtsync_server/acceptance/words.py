@@ -39,9 +39,9 @@ OWN: Final[Mapping[str, Words]] = {
         en="This was a quick run with fewer changes; decide on a full one.",
         ko="변경 수를 줄인 빠른 실행이에요. 진행 여부는 전체 실행 결과를 보고 정해 주세요.",
     ),
-    "why_not_tokens": Words(
-        en="Not in this version: sign-in by token comes later.",
-        ko="이 버전에는 없는 기능이에요. 토큰 로그인은 이후 버전에 들어가요.",
+    "why_not_no_secret": Words(
+        en="It needs the secret that this server checks sign-ins with (--secret-file).",
+        ko="이 서버에서 로그인을 확인하는 비밀 값이 필요해요(--secret-file).",
     ),
     "why_not_named_server": Words(
         en="It stops, fills or restarts the server, which must not happen to a server of yours.",
@@ -159,10 +159,17 @@ OWN: Final[Mapping[str, Words]] = {
         ko="그런 시나리오가 없어요: {name}. 쓸 수 있는 이름: {names}",
     ),
     "bad_url": Words(
-        en="{url} is not an address the suite can test. It takes ws://host:port; sign-in and "
-        "wss:// are not in this version.",
-        ko="시험할 수 없는 주소예요: {url}. ws://host:port 형식으로 써 주세요. 로그인과 wss:// "
-        "주소는 이 버전에 없어요.",
+        en="{url} is not an address the suite can test. It takes ws://host:port or wss://host.",
+        ko="시험할 수 없는 주소예요: {url}. ws://host:port 또는 wss://host 형식으로 써 주세요.",
+    ),
+    "bad_ca": Words(
+        en="{file} holds no certificates in PEM form ({error}).",
+        ko="PEM 형식의 인증서가 없는 파일이에요: {file} ({error}).",
+    ),
+    "needs_server": Words(
+        en="--ca and --secret-file say how a server of yours is reached; give --server, too.",
+        ko="--ca와 --secret-file은 직접 운영하는 서버에 연결할 때 써요. --server도 함께 적어 "
+        "주세요.",
     ),
     "logs_not_empty": Words(
         en="{folder} is not an empty folder. Name one that is empty or not there yet.",

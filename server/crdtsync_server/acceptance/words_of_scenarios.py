@@ -186,6 +186,19 @@ DID: Final[Mapping[str, Words]] = {
         "was room again.",
         ko="휴대폰 디스크를 채우고, 저장할 수 없다고 할 때까지 계속 썼어요. 그 뒤 공간을 비웠어요.",
     ),
+    "did_short_sign_ins": Words(
+        en="On a server that checks sign-ins, each good for {seconds} seconds, the tablet's user "
+        "wrote until {n} {n:sign-in|sign-ins} had ended and been renewed.",
+        ko="로그인을 확인하는 서버에서 로그인 한 번을 {seconds}초만 쓸 수 있게 했어요. 로그인이 "
+        "{n}번 끝나고 갱신될 때까지 태블릿에서 계속 썼어요.",
+    ),
+    "did_nobody_signed_in": Words(
+        en="Then the tablet's user was signed out and went on writing.",
+        ko="그다음 태블릿에서 로그아웃하고 계속 썼어요.",
+    ),
+    "did_signed_in_again": Words(
+        en="The tablet's user signed in again.", ko="태블릿에서 다시 로그인했어요."
+    ),
     "did_base_lists": Words(
         en="Two items got an allergy list that everyone had seen.",
         ko="기록 두 건에 알레르기 목록을 썼고, 모든 사람이 그 목록을 봤어요.",
@@ -435,6 +448,25 @@ CHECKS: Final[Mapping[str, Words]] = {
     "saw_refused_again": Words(
         en="Changes that waited for a person: {waiting}.",
         ko="사람의 확인을 기다린 변경: {waiting}건.",
+    ),
+    "expect_renewed": Words(
+        en="The tablet asks for a new sign-in by itself each time one ends, and its user "
+        "notices nothing.",
+        ko="로그인이 끝날 때마다 태블릿에서 스스로 새 로그인을 요청하고, 사용자는 신경 쓸 일이 "
+        "없어요.",
+    ),
+    "saw_renewed": Words(
+        en="It asked {renewed} {renewed:time|times}; it stopped for its user {stopped} "
+        "{stopped:time|times}.",
+        ko="새 로그인 요청 {renewed}번, 사용자를 기다리며 멈춘 것 {stopped}번.",
+    ),
+    "expect_queue_kept": Words(
+        en="While nobody is signed in, all {n} changes stay on the tablet, and it says so.",
+        ko="로그아웃한 동안 쓴 변경 {n}건은 모두 태블릿에 남고, 화면에서 그렇게 알려 줘요.",
+    ),
+    "saw_queue_kept": Words(
+        en="{waiting} changes waited. The device said: {status}",
+        ko="기다린 변경 {waiting}건. 화면: {status}",
     ),
     "expect_clock_told": Words(
         en="{device} warns its user that the clock is a day off.",

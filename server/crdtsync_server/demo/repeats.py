@@ -115,6 +115,14 @@ class BareClient:
 
     async def __aenter__(self) -> Self:
         self._transport = await self._dial(self._url)
+        try:
+            await self._greet()
+        except BaseException:
+            await self._transport.close(1000, "")
+            raise
+        return self
+
+    async def _greet(self) -> None:
         await self._send(self._hello)
         welcome = self.welcome = await self._next(Welcome)
         paging = welcome.paging
@@ -124,7 +132,6 @@ class BareClient:
             page = await self._next(SnapshotPage)
             self.snapshots.extend(page.rows)
             paging = page.paging
-        return self
 
     async def __aexit__(
         self,

@@ -28,7 +28,8 @@ OPERATIONS = Metric(
 )
 STAGES = Metric(
     "crdtsync_operation_duration_seconds",
-    "How long an accepted op took in each stage; persist and broadcast are its group's.",
+    "How long an op took in each stage. persist and broadcast are its group's; validate and "
+    "apply are timed for the first accepted op of each push.",
     ("stage",),
 )
 END_TO_END = Metric(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter
 from typing import NamedTuple
 
 import msgspec
@@ -108,6 +109,19 @@ class Recorder:
         return self._reports[key] % REPORTS_BETWEEN_TRIMS == 0
 
 
+class Stopwatch:
+    """Times one op."""
+
+    __slots__ = ("started_s", "validated_s")
+
+    def __init__(self) -> None:
+        self.started_s = self.validated_s = perf_counter()
+
+    def validated(self) -> None:
+        """The op is well-formed and allowed; what follows is deciding and applying it."""
+        self.validated_s = perf_counter()
+
+
 class Recording:
     """Of one group. ``store`` writes its rows, within the group's transaction."""
 
@@ -116,18 +130,24 @@ class Recording:
         self._recorder = recorder
         self._connection = connection
         self._now_us = now_us
+        self._timing = True
         self._requests: list[tuple[object, ...]] = []
         self._attempts: list[tuple[object, ...]] = []
         self._told: list[tuple[bytes, bytes, int, str, int]] = []
 
     # ── while it decides ────────────────────────────────────────────────────
 
-    def note_accepted(self, size_bytes: int, validate_s: float, apply_s: float) -> None:
+    def stopwatch(self) -> Stopwatch | None:
+        """For an op that is to be timed: the first that a push brings into the log."""
+        return Stopwatch() if self._timing else None
+
+    def note_accepted(self, size_bytes: int, watch: Stopwatch | None) -> None:
         """An op entered the log."""
-        seen = self.seen
-        seen.update_bytes.append(size_bytes)
-        seen.validate_s.append(validate_s)
-        seen.apply_s.append(apply_s)
+        self.seen.update_bytes.append(size_bytes)
+        if watch is not None:
+            self._timing = False
+            self.seen.validate_s.append(watch.validated_s - watch.started_s)
+            self.seen.apply_s.append(perf_counter() - watch.validated_s)
 
     def note_conflicts(self, collection: str, changes: Iterable[ConflictChange]) -> None:
         """Conflicts opened, changed or ended."""
@@ -150,6 +170,7 @@ class Recording:
 
         ``key`` is its request_id.
         """
+        self._timing = True  # the first op of the next push
         recorder = self._recorder
         request = 0
         if recorder.trace:
@@ -167,7 +188,7 @@ class Recording:
                     self._count_retries(pushed)
             else:
                 self._note_other(pushed, answer, request, others)
-            if pushed.earlier and request:
+            if pushed.earlier and request and pushed.op.user == work.origin.user:
                 self._note_earlier(pushed, answer, request)
         if seq > first_seq:
             self.seen.results["accepted", ""] += seq - first_seq
@@ -307,7 +328,7 @@ class Recording:
         for one in push.ops:
             answer = Transient(one.op.op_id, push.reason, 0)
             self._note_other(one, answer, request, others)
-            if one.earlier:
+            if one.earlier and one.op.user == push.user:
                 self._note_earlier(one, answer, request)
         self.seen = counted
         row = (request, uuid_bytes(push.request_id), *found, push.user, None, push.received_us)

@@ -44,7 +44,8 @@ LEFT JOIN groups g ON g.id = r.grp
 WHERE r.space = ?3 AND ?4 BETWEEN r.first_seq AND r.last_seq LIMIT 1;
 
 -- name: request_ids
-SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM requests;
+-- One each: SQLite finds either end by itself, but walks the table for both at once.
+SELECT coalesce((SELECT min(id) FROM requests), 0), coalesce((SELECT max(id) FROM requests), -1);
 
 -- name: requests_of_user
 SELECT id, space, first_seq, last_seq FROM requests

@@ -67,11 +67,11 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sound": (
-        "{path} is sound: {spaces} spaces, {entries} changes, {records} records.",
+        "{path} is sound. Spaces: {spaces}; changes: {entries}; records: {records}.",
         "{path} 파일에 문제가 없어요. 공간 {spaces}개, 변경 {entries}건, 기록 {records}개.",
     ),
     "unsound": (
-        "{path} has damage: {count} findings.",
+        "{path} has damage. Findings: {count}.",
         "{path} 파일에 문제가 있어요. 모두 {count}건이에요.",
     ),
     "and_more": ("… and {count} more of this kind", "… 같은 종류가 {count}건 더 있어요"),
@@ -86,7 +86,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "head": ("space {space}: up to change {seq}", "공간 {space}: 변경 {seq}번까지"),
     "no_spaces": ("There is no space in it yet.", "아직 공간이 없어요."),
     "backed_up": (
-        "Backup written and checked: {path}, {size}, {records} records.",
+        "Backup written and checked: {path}, {size}; records: {records}.",
         "백업을 저장하고 확인했어요: {path}, {size}, 기록 {records}개.",
     ),
     "backup_holds": (
@@ -94,7 +94,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "정책은 들어 있고 토큰, 비밀 값, 설정은 없어요. 따로 보관해 주세요.",
     ),
     "restored": (
-        "Restored and checked: {path}, {records} records.",
+        "Restored and checked: {path}; records: {records}.",
         "복원하고 확인했어요: {path}, 기록 {records}개.",
     ),
     "what_devices_do": (

@@ -28,7 +28,9 @@ def routes(service: Service) -> list[BaseRoute]:
     """What ``app.py`` serves of this package."""
     assets = load_assets()
     shells = load_shells(dev=service.settings.dev)
-    words = {lang: Asset.of(msgspec.json.encode(all_words(lang)), "json") for lang in LANGS}
+    words: dict[str, Asset] = {
+        lang: Asset.of(msgspec.json.encode(all_words(lang)), "json") for lang in LANGS
+    }
 
     async def page(request: Request) -> Response:
         lang = preferred_lang(

@@ -21,12 +21,12 @@ from crdtsync.database import explain
 from crdtsync.policy import Policy, Visibility
 from crdtsync_server.report.accepted_run import FILE_NAME as ACCEPTANCE_FILE
 from crdtsync_server.report.accepted_run import read_acceptance
-from crdtsync_server.report.judging import with_acceptance
 from crdtsync_server.report.markdown import as_markdown
 from crdtsync_server.report.measures import Overview
 from crdtsync_server.report.overview import Asked, measure_file, spaces_of
 from crdtsync_server.report.page import as_html
 from crdtsync_server.report.scope import SQL, THOROUGH
+from crdtsync_server.report.verdict import with_acceptance
 from crdtsync_server.report.windows import BadWindow, parse_window
 from crdtsync_server.report.words import say
 from crdtsync_server.storage.store import FILE_NAME, connect_reader

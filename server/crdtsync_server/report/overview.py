@@ -14,16 +14,7 @@ from crdtsync.version import __version__
 from crdtsync_server.report.accepted_run import read_acceptance
 from crdtsync_server.report.charts import charts_of
 from crdtsync_server.report.failing import failures_for_people, read_failing
-from crdtsync_server.report.judging import (
-    is_healthy,
-    latencies_of,
-    may_go,
-    measures_of,
-    questions_of,
-    reasons_of,
-    recovery_of,
-    sentence_of,
-)
+from crdtsync_server.report.judging import latencies_of, measures_of, recovery_of
 from crdtsync_server.report.measures import Overview
 from crdtsync_server.report.present import (
     clocks_for_people,
@@ -36,6 +27,13 @@ from crdtsync_server.report.present import (
 from crdtsync_server.report.reconciliation import reconcile
 from crdtsync_server.report.scope import DASHBOARD, SQL, Bounds, Live, Scope, Space
 from crdtsync_server.report.travel import read_travel
+from crdtsync_server.report.verdict import (
+    is_healthy,
+    may_go,
+    questions_of,
+    reasons_of,
+    sentence_of,
+)
 from crdtsync_server.report.windows import window_of
 from crdtsync_server.report.words import say
 from crdtsync_server.storage.reading import reading

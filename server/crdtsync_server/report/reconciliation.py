@@ -265,8 +265,10 @@ class _LogWalk:
     def _note(
         self, kind: str, from_seq: int, to_seq: int, op_ids: tuple[str, ...] = (), **words: object
     ) -> None:
+        key = f"finding_{kind}"
         if kind == "gap":
             op_ids = self._ops_of_gap(from_seq, to_seq)
+            key = "finding_gap_one" if from_seq == to_seq else key
         space = self._space.name
         self._found.found.append(
             Finding(
@@ -277,7 +279,7 @@ class _LogWalk:
                 replica_id="",
                 from_seq=from_seq - 1,
                 to_seq=to_seq,
-                words=say(f"finding_{kind}", self._scope.lang, space=space, **words),
+                words=say(key, self._scope.lang, space=space, **words),
                 op_ids=op_ids,
             )
         )
@@ -329,9 +331,10 @@ def _in_words(scope: Scope, found: Findings, accepted: int) -> Reconciliation:
     mood: Mood = "bad" if bad else "good" if found.ops else "unknown"
     numbers = {"ops": found.ops, "ranges": found.ranges, "devices": devices}
     key = {"bad": "reconciled_bad", "good": "reconciled_good", "unknown": "reconciled_nothing"}
+    words = say(key[mood], lang, findings=len(found.found), **numbers)
     return Reconciliation(
         mood=mood,
-        words=say(key[mood], lang, findings=len(found.found), entries=found.entries, **numbers),
+        words=" ".join((words, found.found[0].words)) if bad else words,
         ops=found.ops,
         ranges=found.ranges,
         devices=devices,

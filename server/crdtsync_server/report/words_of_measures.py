@@ -139,7 +139,7 @@ MEASURES: Final[Mapping[str, Words]] = {
     "series_accepted": Words(en="Changes synced", ko="동기화한 변경"),
     "series_attempts": Words(en="Attempts", ko="시도"),
     "series_failed": Words(en="Failed attempts", ko="실패한 시도"),
-    "series_repeats": Words(en="Repeats answered from receipts", ko="영수증으로 답한 반복"),
+    "series_repeats": Words(en="Repeats answered from receipts", ko="다시 적용하지 않은 반복 요청"),
     "series_failure_rate": Words(en="Failure rate", ko="실패율"),
     "series_retries": Words(en="Retries per change", ko="변경당 재시도"),
     "series_end_to_end_p50": Words(en="Write to receipt, half of all", ko="쓰기부터 저장, 중간값"),
@@ -202,7 +202,7 @@ MEASURES: Final[Mapping[str, Words]] = {
     ),
     "check_order": Words(en="No gaps in the log", ko="서버 기록에 빈자리 없음"),
     "check_chain": Words(en="Each digest follows from the one before", ko="이어지는 확인값이 맞음"),
-    "check_receipts": Words(en="Every change has its receipt", ko="변경마다 영수증이 있음"),
+    "check_receipts": Words(en="Every change has its receipt", ko="변경마다 저장 확인 기록이 있음"),
     "check_doubled": Words(en="No change stands twice", ko="두 번 들어간 변경 없음"),
     "check_own_good": Words(
         en="{n:,} {n:change|changes} checked, all right.", ko="변경 {n:,}건을 확인했고 모두 맞아요."
@@ -238,6 +238,10 @@ MEASURES: Final[Mapping[str, Words]] = {
         en="The log of {space} has nothing at the places {first} to {last}.",
         ko="{space} 공간의 기록에서 {first}~{last}번 자리가 비어 있어요.",
     ),
+    "finding_gap_one": Words(
+        en="The log of {space} has nothing at place {first}.",
+        ko="{space} 공간의 기록에서 {first}번 자리가 비어 있어요.",
+    ),
     "finding_head": Words(
         en="The log of {space} ends at place {seq}, its head says {head}, or their digests differ.",
         ko="{space} 공간의 기록은 {seq}번에서 끝나는데 머리 정보는 {head}번이거나 확인값이 달라요.",
@@ -248,11 +252,11 @@ MEASURES: Final[Mapping[str, Words]] = {
     ),
     "finding_receipt": Words(
         en="The change at place {seq} of {space} has no receipt.",
-        ko="{space} 공간의 {seq}번 자리 변경에 영수증이 없어요.",
+        ko="{space} 공간의 {seq}번 자리 변경에 저장 확인 기록이 없어요.",
     ),
     "finding_log": Words(
         en="The receipt of a change leads to place {seq} of {space}, and nothing is there.",
-        ko="영수증에 적힌 {space} 공간의 {seq}번 자리에 변경이 없어요.",
+        ko="저장 확인 기록에 적힌 {space} 공간의 {seq}번 자리에 변경이 없어요.",
     ),
     "finding_doubled": Words(
         en="The same change stands in the log of {space} twice: at the places {first} and {last}.",
@@ -294,7 +298,7 @@ MEASURES: Final[Mapping[str, Words]] = {
     ),
     "evidence_repeats": Words(
         en="{n} {n:repeat was|repeats were} answered from receipts and not applied again.",
-        ko="반복해서 온 변경 {n}건에 영수증으로 답했고 다시 적용하지 않았어요.",
+        ko="반복해서 온 변경 {n}건은 이미 저장했다고 답하고 다시 적용하지 않았어요.",
     ),
     "evidence_rate": Words(
         en="{value} ({fraction}); target: {target}.", ko="{value} ({fraction}), 목표: {target}"
@@ -322,6 +326,7 @@ MEASURES: Final[Mapping[str, Words]] = {
         ko="{name}: {value}, 목표({target})에 미치지 못해요. {note}",
     ),
     "reason_measure_unknown": Words(en="{name}: no data. {note}", ko="{name}: 데이터 없음. {note}"),
+    "reason_acceptance": Words(en="Acceptance run: {words}", ko="인수 시험: {words}"),
     "reason_waiting": Words(
         en="{n} {n:change waits|changes wait} on {devices} {devices:device|devices}.",
         ko="기기 {devices}대에서 변경 {n}건이 기다리고 있어요.",

@@ -26,7 +26,9 @@ Seq = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 NAME_FORM = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 """No control characters and no line ends; at most 256 bytes of UTF-8."""
 
-SpaceName = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES, pattern=NAME_FORM)]
+SpaceName = Annotated[
+    str, Meta(min_length=1, max_length=MAX_ID_BYTES, extra_json_schema={"pattern": NAME_FORM})
+]
 Cursor = Annotated[str, Meta(max_length=1_024, description="`next` of the page before.")]
 Words = Annotated[
     Lang, Meta(description="The language of words; else Accept-Language, else English.")

@@ -19,8 +19,8 @@ from crdtsync_server.rest.shapes import Change, ProblemDetails
 REF = "#/components/schemas/{name}"
 
 ALWAYS: Mapping[int, str] = {
-    400: "bad_query, bad_json, bad_cursor, bad_version, idempotency_key_required: the request "
-    "itself is wrong.",
+    400: "bad_query, bad_json, bad_cursor, bad_version, idempotency_key_required, "
+    "bad_idempotency_key, cut_off: the request itself is wrong.",
     401: "unauthorized: sign in with a token that is good.",
     403: "no_access: the sign-in does not open this space. not_permitted: the policy does not "
     "let your roles write this. foreign_origin: a browser asks for another site.",

@@ -77,13 +77,13 @@ CREATE_ONLY = Header(
 )
 IF_NONE_MATCH = Header(
     name="If-None-Match",
-    description="An ETag that is at hand: 304 while the record is still that.",
-    schema={"type": "string", "pattern": ETAG},
+    description="ETags that are at hand: 304 while the record is still one of them.",
 )
 
 _UNKNOWN: Mapping[int, str] = {
     404: "unknown_collection, unknown_record: there is no such thing, as far as you may know.",
-    422: "bad_record_id, bad_space: a name that nothing can have.",
+    422: "bad_record_id, bad_space: a name that nothing can have. In a filter: unknown_field, "
+    "bad_value, and the codes of values that do not fit.",
 }
 _WRITING: Mapping[int, str] = {
     404: "unknown_collection, unknown_record.",
@@ -91,7 +91,9 @@ _WRITING: Mapping[int, str] = {
     "id_collision, too_many_candidates.",
     412: "stale_version: a plain field was written since you read it. record_exists.",
     413: "too_large: the body.",
-    422: "The write does not fit the policy, or the body does not fit; `field` names where.",
+    422: "bad_body: the body does not fit. nothing_to_write, field_twice, unknown_field, "
+    "bad_value, bad_supersedes, bad_text, or the code of a value that does not fit its field, "
+    "such as wrong_type, out_of_range, too_long; `field` names where.",
 }
 _WITH_BODY: Mapping[int, str] = {
     408: "too_slow: the body did not come.",

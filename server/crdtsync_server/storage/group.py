@@ -6,7 +6,6 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 
 import msgspec
 
@@ -225,7 +224,8 @@ class Group:
             return Transient(op.op_id, "server_error", POISON_RETRY_MS)
 
     def _judge(self, source: _Source, pushed: PushedOp) -> Answer:
-        started_s = perf_counter()
+        recording = self._recording
+        watch = None if recording is None else recording.stopwatch()
         origin, head = source.origin, source.head
         op = pushed.op
         check_op(op)
@@ -253,7 +253,8 @@ class Group:
         check_against_policy(op, collection, origin.roles)
         if pushed.after is not None and not self._is_accepted(pushed.after):
             return Held(op.op_id, pushed.after)
-        validated_s = perf_counter()
+        if watch is not None:
+            watch.validated()
         cached = self._rows.record(head.space_id, op.collection, op.record)
         if source.check is not None:
             source.check(op, cached.state)
@@ -304,11 +305,8 @@ class Group:
                 min(max(pushed.created_us, 0), SAFE_INTEGER),
             )
         )
-        if self._recording is not None:
-            done_s = perf_counter()
-            self._recording.note_accepted(
-                len(encoded), validated_s - started_s, done_s - validated_s
-            )
+        if recording is not None:
+            recording.note_accepted(len(encoded), watch)
         return accepted.receipt
 
     def _accept(

@@ -31,7 +31,7 @@ async def ask(
     *,
     method: str = "GET",
     body: bytes = b"",
-    **headers: str,
+    **headers: Any,
 ) -> Answered:
     """One request on a connection of its own. ``header_name="value"``."""
     sent = {"Host": f"127.0.0.1:{server.port}", "Connection": "close"}

@@ -45,7 +45,8 @@ def signed_hello(user: str = "kim", /, **changes: Any) -> Hello:
 def secured(folder: Path, **options: Any) -> RunningServer:
     """A server that asks for tokens. Options of AccessSettings, or ``other`` of the server."""
     other = options.pop("other", {})
-    access = AccessSettings(**({"jwt_secret": SECRET, "leeway_s": 0.0} | options))
+    chosen: dict[str, Any] = {"jwt_secret": SECRET, "leeway_s": 0.0}
+    access = AccessSettings(**(chosen | options))
     return serving(folder, dev=False, access=access, **other)
 
 

@@ -145,7 +145,7 @@ async def test_behind_a_proxy_the_public_address_is_the_servers_own(tmp_path: Pa
     async with secured(tmp_path, other={"proxy": proxy}) as server:
         assert await opening(server, origin="https://sync.example.org") == 101
         assert await opening(server, origin="https://evil.example") == 403
-        headers = {"X-Forwarded-Proto": "https", "Host": "sync.example.org"}
+        headers: dict[str, Any] = {"X-Forwarded-Proto": "https", "Host": "sync.example.org"}
         # What the proxy says of scheme and host is enough as well.
         answer = await ask(server, "/test/who", **headers)
         assert answer.body == b"https 127.0.0.1"
@@ -195,7 +195,7 @@ async def test_hsts_is_sent_over_tls_only(tmp_path: Path) -> None:
 async def test_headers_of_a_proxy_that_nobody_trusts_are_ignored_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claims = {"X_Forwarded_For": "203.0.113.9", "X_Forwarded_Proto": "https"}
+    claims: dict[str, Any] = {"X_Forwarded_For": "203.0.113.9", "X_Forwarded_Proto": "https"}
     async with secured(tmp_path) as server:
         for _ in range(2):
             answer = await ask(server, "/test/who", **claims)

@@ -127,7 +127,7 @@ async def test_no_token_stands_in_any_log_or_error(
         for one in shown:
             in_header = {"additional_headers": {"Authorization": f"Bearer {one}"}}
             for hello, options in ((hello_of(token=one), {}), (hello_of(), in_header)):
-                async with await Wire.open(server.url, **options) as wire:  # type: ignore[arg-type]
+                async with await Wire.open(server.url, **options) as wire:
                     await wire.send(hello)
                     first = await wire.receive()
                     assert one not in str(first)

@@ -19,12 +19,10 @@ from crdtsync_server.operating.backup import back_up
 from crdtsync_server.operating.checking.findings import Findings
 from crdtsync_server.operating.checking.structure import check_schema_is_ours
 from crdtsync_server.operating.checking.verifying import verify
-from crdtsync_server.storage import migrating
 from crdtsync_server.storage.migrating import REWRITES, prepare_migration
 from crdtsync_server.storage.store import MIGRATIONS, connect_writer
 from tests.server.operating.ward_data import make_data, open_ward
-from tests.server.server_process import ServerProcess
-from tests.server.serving import device, rows_of, write
+from tests.server.serving import device, rows_of, serving, write
 
 ROOT = Path(__file__).parents[3]
 NEWEST = newest_schema(MIGRATIONS)
@@ -69,14 +67,14 @@ def test_data_of_every_earlier_version_is_brought_up_to_date_and_goes_on(
     assert after.records == before.records
 
 
-async def test_a_server_starts_on_data_of_version_1_and_says_what_it_does(tmp_path: Path) -> None:
+async def test_a_server_starts_on_data_of_version_1_and_says_what_it_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ops = make_old_data(tmp_path / "data", 1)
-    async with ServerProcess(tmp_path, "--dev", "--port", "0") as running:
-        async with device(running.url) as wire:
+    with caplog.at_level(logging.INFO):
+        async with serving(tmp_path / "data") as running, device(running) as wire:
             assert (await wire.accept(write({"c/visits": "1"}))).seq == len(ops) + 1
-        running.process.terminate()
-        _, told = await running.process.communicate()
-    assert b"bringing the database up to date" in told
+    assert "bringing the database up to date" in caplog.text
     assert rows_of(tmp_path / "data", "PRAGMA user_version") == [(NEWEST,)]
 
 
@@ -92,10 +90,8 @@ async def test_data_of_a_newer_server_is_refused_in_words_and_left_alone(tmp_pat
     path = tmp_path / "data" / "crdtsync.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    code, said = await ServerProcess(tmp_path, "--dev", "--port", "0").ended()
-    assert code == 2
-    assert f"schema 99, this one knows {NEWEST}" in said
-    assert "install" in said
+    with pytest.raises(StorageError, match=f"schema 99, this one knows {NEWEST}.*install"):
+        await serving(tmp_path / "data").start()
     assert rows_of(tmp_path / "data", "PRAGMA user_version") == [(99,)]
     with pytest.raises(StorageError, match="schema 99"):
         back_up(tmp_path / "data", tmp_path / "ward.backup")
@@ -105,7 +101,7 @@ def test_without_room_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.Monke
     make_old_data(tmp_path / "data", 1)
     path = tmp_path / "data" / "crdtsync.db"
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(migrating.shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1_000))
     with pytest.raises(DiskFull, match="Nothing was changed; make room"):
         connect_writer(str(path))
     assert rows_of(tmp_path / "data", "PRAGMA user_version") == [(1,)]
@@ -121,7 +117,7 @@ def test_a_migration_that_rewrites_the_database_needs_as_much_room_again(
     with path.open("wb") as file:
         file.truncate(500 * 1_048_576)
     usage = shutil.disk_usage(tmp_path)._replace(free=400 * 1_048_576)
-    monkeypatch.setattr(migrating.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     prepare_migration(str(path), 1, ["CREATE TABLE small (x)"])
     with pytest.raises(DiskFull, match=r"501\.0 MiB"):
         prepare_migration(str(path), 1, [f"{REWRITES}\nUPDATE log SET x = 1"])

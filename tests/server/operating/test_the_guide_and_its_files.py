@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -42,9 +43,15 @@ def typed_commands(text: str) -> Iterator[list[str]]:
             yield shlex.split(found[1].split("#")[0])
 
 
+@functools.cache
+def the_command() -> Any:
+    """``crdtsync`` with everything that is installed."""
+    return typer.main.get_command(make_app())
+
+
 def misfit(words: list[str]) -> str | None:
     """What is wrong with a command line; None where it could be typed."""
-    command: Any = typer.main.get_command(make_app())
+    command: Any = the_command()
     options: set[str] = {"--help"}
     for n, word in enumerate(words):
         inner = getattr(command, "commands", {}).get(word)

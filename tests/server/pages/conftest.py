@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -14,13 +15,13 @@ from crdtsync_server.service import RunningServer
 from tests.server.pages.browsing import ARGUMENTS, CHROMIUM, Visitor
 from tests.server.pages.paged_ward import POLICY, Ward
 
-LOOP = "session"
+LOOP: Final = "session"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope=LOOP)
 async def chromium() -> AsyncIterator[Chromium]:
     """Debian's chromium; skips where there is none."""
-    if not Path(CHROMIUM).exists():
+    if shutil.which(CHROMIUM) is None:
         pytest.skip(f"no browser: {CHROMIUM} is missing (apt-get install chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

@@ -84,7 +84,16 @@ label = { en = "Done", ko = "완료" }
 """
 )
 
-NAMES = ("Kim Minji", "이서준", "Park Jiho", "최수아", "Jung Hana", "강도윤", "Yoon Seoyeon", "임하준")
+NAMES = (
+    "Kim Minji",
+    "이서준",
+    "Park Jiho",
+    "최수아",
+    "Jung Hana",
+    "강도윤",
+    "Yoon Seoyeon",
+    "임하준",
+)
 DRUGS = ("penicillin", "latex", "peanut", "aspirin", "iodine", "땅콩", "새우", "ibuprofen")
 PROBE = '<img src=x onerror="window.hacked=1">'
 RIGHT_TO_LEFT = "مريم العلي"
@@ -175,8 +184,10 @@ class Ward:
             await desk.collection("patient").update("p-020", allergies={"aspirin"})
             await desk.collection("patient").update("p-021", dose="12.5", name="Park Jiho 21")
             desk.connect(self.url, token="park:helper")
-            while not all(item.needs_person for item in desk.outbox) or not desk.outbox:
-                await asyncio.sleep(0.02)
+            async with desk.watch_status() as told:
+                async for status in told:
+                    if status.needs_person == len(desk.outbox):
+                        break
             await desk.disconnect()
 
     async def _retried(self) -> None:
@@ -185,7 +196,12 @@ class Ward:
             welcome = await wire.greet(hello_for("kim"))
             await wire.page_all(welcome.paging)
             now_us = wall_clock_us()
-            op = write({"r/title": '"Call the pharmacy"'}, record="t-2", collection="task", time_us=now_us - 40_000_000)
+            op = write(
+                {"r/title": '"Call the pharmacy"'},
+                record="t-2",
+                collection="task",
+                time_us=now_us - 40_000_000,
+            )
             earlier = tuple(
                 EarlierAttempt(str(uuid.uuid4()), now_us - ago_us, ended)
                 for ago_us, ended in ((30_000_000, "cut"), (15_000_000, "no_answer"))
@@ -193,7 +209,6 @@ class Ward:
             push = Push(str(uuid.uuid4()), (PushedOp(op, None, op.time_us, 3, earlier),))
             await wire.push_frame(push)
             await wire.push_frame(Push(str(uuid.uuid4()), push.ops))
-
 
     async def writes(self, record: str, values: Mapping[str, str], *, user: str = "kim") -> None:
         """One op of ``user`` that has seen nothing of what stands there; values are JSON texts."""
@@ -231,7 +246,9 @@ def hello_for(user: str) -> Any:
 async def serve(port: int, patients: int) -> None:
     """Serve a ward on ``port`` until the process is stopped."""
     with tempfile.TemporaryDirectory() as folder:
-        async with RunningServer(policy=POLICY, data=Path(folder) / "data", dev=True, port=port) as server:
+        async with RunningServer(
+            policy=POLICY, data=Path(folder) / "data", dev=True, port=port
+        ) as server:
             await Ward(Path(folder), server.url).seed(patients)
             print(f"http://127.0.0.1:{server.port}/", flush=True)
             await asyncio.Event().wait()

@@ -30,6 +30,7 @@ async def test_a_chosen_value_is_an_ordinary_op_that_a_replica_reads(
     text = await visitor.text()
     assert "Value 1: by kim" in text
     assert "Value 2: by lee" in text
+    assert "Lower by 45" in text
     assert "Higher by 45" in text
     assert "Keep all" not in text
     await visitor.page.get_by_role("button", name="Choose value 1 by kim").click()
@@ -83,9 +84,11 @@ async def test_keep_all_saves_the_union(visitor: Visitor, ward: Ward) -> None:
     await ward.disagrees("c-union", "allergies", '["latex","nuts"]', '["eggs","latex"]')
     await open_conflict(visitor, "c-union", "allergies")
     await visitor.button("Keep all").click()
-    assert (
-        await visitor.page.get_by_role("dialog").locator(".elements").inner_text()
-    ).split() == ["latex", "nuts", "eggs"]
+    assert (await visitor.page.get_by_role("dialog").locator(".elements").inner_text()).split() == [
+        "latex",
+        "nuts",
+        "eggs",
+    ]
     await save(visitor)
     await visitor.sees("It is saved.")
     assert (await ward.reads("c-union"))["allergies"] == {"latex", "nuts", "eggs"}

@@ -161,7 +161,7 @@ async def test_my_device_says_what_waits_and_why(chromium: Chromium, ward: Ward)
         mine = visitor.page.get_by_role("article", name="night desk")
         text = await mine.inner_text()
         assert "2 changes were not accepted" in text
-        assert "The server didn't accept \"Allergies\": your role may not change it." in text
+        assert 'The server didn\'t accept "Allergies": your role may not change it.' in text
         assert "old scanner" in await visitor.text("table")
         visitor.check()
 

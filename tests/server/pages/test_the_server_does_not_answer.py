@@ -61,7 +61,12 @@ async def test_the_seconds_of_a_countdown_are_not_announced(visitor: Visitor) ->
         (403, "no_access", "en", "Your sign-in does not open this."),
         (403, "no_access", "ko", "지금 로그인으로는 열 수 없어요."),
         (429, "too_many_requests", "en", "The server gets too many requests at once."),
-        (503, "disk_full", "ko", "지금은 서버에서 할 수 없어요. 이유: 서버의 저장 공간이 부족해요."),
+        (
+            503,
+            "disk_full",
+            "ko",
+            "지금은 서버에서 할 수 없어요. 이유: 서버의 저장 공간이 부족해요.",
+        ),
         (500, "server_error", "en", "The server had a problem of its own."),
     ],
 )

@@ -65,15 +65,17 @@ def narrowed() -> dict[str, Any]:
                 _narrowed(one, known) for one in operation["parameters"] if not _is_left_out(one)
             ]
     schemas = found["components"]["schemas"]
-    for name in ("PatchBody", "BatchOp"):
-        properties = schemas[name]["properties"]
-        for verb, fields in (
-            ("fields", FIELDS), ("increment", STEPS), ("add", ELEMENTS), ("remove", ELEMENTS)
-        ):  # fmt: skip
-            properties[verb] = {
-                "type": "object", "properties": fields, "additionalProperties": False
-            }  # fmt: skip
-    schemas["BatchOp"]["properties"]["collection"] = {"enum": known["collection"]}
+    properties = schemas["PatchBody"]["properties"]
+    for verb, names in (
+        ("fields", FIELDS),
+        ("increment", STEPS),
+        ("add", ELEMENTS),
+        ("remove", ELEMENTS),
+    ):
+        properties[verb] = {"type": "object", "properties": names, "additionalProperties": False}
+    schemas["BatchOp"]["properties"]["collection"] = {
+        "anyOf": [{"enum": known["collection"]}, {"type": "string"}]
+    }
     schemas["BatchOp"]["properties"]["id"] = {"anyOf": [{"enum": RECORDS}, {"type": "string"}]}
     schemas["ResolveBody"]["properties"]["field"] = {"enum": ["allergies", "dose", "diagnosis"]}
     return found

@@ -6,8 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from crdtsync_server.acceptance.outcome import NotRun
-from crdtsync_server.acceptance.scenarios import crashes, network, offline, people, together
+from crdtsync_server.acceptance.scenarios import (
+    crashes,
+    network,
+    offline,
+    people,
+    sign_in,
+    together,
+)
 from crdtsync_server.acceptance.stage import Stage
 
 
@@ -21,11 +27,6 @@ class Scenario:
     """Whether it kills, restarts or fills the server."""
     in_quick: bool = True
     """Whether it can be made short."""
-
-
-async def token_renewed(stage: Stage) -> None:
-    """A sign-in that expires and is renewed. Tokens come with a later version."""
-    raise NotRun("why_not_tokens")
 
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -47,7 +48,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario("conflict-chosen-while-edited", people.conflict_chosen_while_edited),
     Scenario("refused-and-way-out", people.refused_and_way_out, own_server=True),
     Scenario("clock-a-day-wrong", people.clock_a_day_wrong),
-    Scenario("token-renewed", token_renewed),
+    Scenario("token-renewed", sign_in.token_renewed),
 )
 
 NAMES: Final = tuple(scenario.name for scenario in SCENARIOS)

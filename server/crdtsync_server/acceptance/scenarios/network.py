@@ -14,7 +14,7 @@ from crdtsync_server.acceptance.journal import increment
 from crdtsync_server.acceptance.proxy import Arrives, Fault, Sender
 from crdtsync_server.acceptance.rules import COLLECTION
 from crdtsync_server.acceptance.stage import Stage
-from crdtsync_server.demo.repeats import BareClient, QueuedOp
+from crdtsync_server.demo.repeats import QueuedOp
 from crdtsync_server.service import wall_clock_us
 
 STEPS_OF_A_PUSH: tuple[tuple[Sender, str], ...] = (
@@ -109,7 +109,7 @@ async def _stranger(stage: Stage, tablet: Device) -> int:
     tablet.journal.begun("stranger", op_id, write)
     receipts: list[Answer] = []
     for _ in range(CONNECTIONS):
-        async with BareClient(stage.server.url, stage.space, "stranger", stage.policy) as client:
+        async with stage.stranger("stranger") as client:
             receipts += await client.send_twice(QueuedOp(op, now_us))
     tablet.journal.done(op_id)
     return sum(isinstance(one, Receipt) and one == receipts[0] for one in receipts)

@@ -194,6 +194,8 @@ FRAME: Final[Mapping[str, Words]] = {
     "value_no": Words(en="No", ko="아니요"),
     # Filling in a value.
     "choose_one": Words(en="Choose…", ko="골라 주세요"),
+    # As the signed table says it of a field without limits (a test holds them equal).
+    "no_limits": Words(en="none", ko="없음"),
     "edit_missing": Words(en="Fill this in first.", ko="먼저 값을 적어 주세요."),
     "edit_below": Words(en="It has to be at least {min}.", ko="{min} 이상이어야 해요."),
     "edit_above": Words(en="It has to be at most {max}.", ko="{max} 이하여야 해요."),

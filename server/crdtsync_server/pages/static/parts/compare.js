@@ -185,7 +185,7 @@ function ranks(values, type) {
   const sides = numbers.map((value) => {
     if (value === null || Number.isNaN(value)) return null;
     const place = value === low ? "lowest" : value === high ? "highest" : "between";
-    return { place, by: tidy(value === high ? high - low : value - low) };
+    return { place, by: tidy(high - low) };
   });
   return { kind: "ranks", sides, spread: tidy(high - low), isDate: type.kind === "date" };
 }

@@ -16,7 +16,7 @@ export function editor(rules, known = []) {
 
 function scalarEditor(rules, type, label = rules.label) {
   const id = newId("value");
-  const hint = rules.limits ? h("p", { class: "hint", id: `${id}-hint` }, rules.limits) : null;
+  const hint = rules.limits && rules.limits !== t("no_limits") ? h("p", { class: "hint", id: `${id}-hint` }, rules.limits) : null;
   const error = h("p", { class: "error", id: `${id}-error` });
   const described = [hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
   const control = controlFor(rules, type, { id, "aria-describedby": described });
@@ -173,7 +173,7 @@ function elementsEditor(rules, known) {
   const error = h("p", { class: "error", id: `${id}-error` });
   const list = h("ul", { class: "ticks" });
   const said = h("p", { class: "unseen", role: "status" });
-  const adder = scalarEditor({ ...rules, limits: rules.limits }, item, t("edit_add_element"));
+  const adder = scalarEditor(rules, item, t("edit_add_element"));
   for (const value of rules.choices ?? known) offer(value, false);
 
   function offer(value, ticked) {

@@ -1,4 +1,4 @@
-// A table that becomes cards on a phone.
+// A table that becomes cards where there is little room; up to three columns always fit.
 
 import { h } from "../dom.js";
 
@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 export function table(caption, columns, rows) {
   return h(
     "table",
-    { class: "cards" },
+    { class: columns.length > 3 ? "cards" : "few" },
     h("caption", { class: "unseen" }, caption),
     h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.number && "number" }, one.words)))),
     h(

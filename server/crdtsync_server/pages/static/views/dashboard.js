@@ -120,9 +120,10 @@ function inOrder(list) {
 }
 
 function verdict(seen) {
+  const mood = !seen.healthy ? "bad" : seen.go ? "good" : "warn";
   return h(
     "section",
-    { class: ["verdict", seen.healthy ? "good" : "bad"], "aria-labelledby": "verdict" },
+    { class: ["verdict", mood], "aria-labelledby": "verdict" },
     icon(seen.healthy ? "good" : "bad"),
     h(
       "div",
@@ -131,7 +132,7 @@ function verdict(seen) {
         "div",
         { class: "sentence" },
         h("h2", { id: "verdict" }, seen.sentence),
-        h("span", { class: ["mark", seen.go ? "good" : "bad"] }, icon(seen.go ? "good" : "bad"), seen.verdict),
+        h("span", { class: ["mark", seen.go ? "good" : mood] }, icon(seen.go ? "good" : "bad"), seen.verdict),
       ),
       reasons(seen.reasons.filter((one) => one.mood !== "good")),
       inOrder(seen.reasons.filter((one) => one.mood === "good")),

@@ -30,7 +30,7 @@ function panel(key, title, content, drawn = []) {
   );
 }
 
-const WIDE = new Set(["conflicts", "failures", "devices", "latency"]);
+const WIDE = new Set(["conflicts", "failures", "devices", "latency", "proof"]);
 
 // On a phone the panels begin closed, but for what people come to look at first.
 const SMALL = "(max-width: 44rem)";
