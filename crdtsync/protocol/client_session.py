@@ -15,18 +15,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 import msgspec
 
 from crdtsync.documents.state import LogEntry, Stub
+from crdtsync.protocol.client_actions import (
+    Action,
+    Answered,
+    Close,
+    Greet,
+    Phase,
+    Send,
+    StoreAnswers,
+    StoreEntries,
+    StorePage,
+    StoreReceipts,
+    WantOps,
+    WentLive,
+)
 from crdtsync.protocol.close_codes import PROTOCOL_ERROR, REFUSED, SIGNED_OUT, SILENT
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import (
     PROTOCOL_VERSION,
     AcknowledgedDigest,
-    Answer,
     Answers,
     Changes,
     CursorReport,
@@ -34,7 +45,6 @@ from crdtsync.protocol.messages import (
     Head,
     HeadRequest,
     Hello,
-    History,
     HistoryRequest,
     Landmark,
     Limits,
@@ -52,7 +62,6 @@ from crdtsync.protocol.messages import (
     ServerMessage,
     SnapshotPage,
     SnapshotRequest,
-    SnapshotRow,
     Welcome,
 )
 from crdtsync.protocol.plausible import (
@@ -76,114 +85,6 @@ On the slowest network that PUSH_BYTES is made for, one push takes a quarter of 
 
 RECEIPTS_PER_REQUEST = 5_000
 """op_ids of one receipts request: 200 KB, well under the frame limit."""
-
-
-class Phase(Enum):
-    """Where the connection stands (the drawing is above)."""
-
-    HELLO = "hello"
-    RECOVERING = "recovering"
-    PAGING = "paging"
-    LIVE = "live"
-    CLOSED = "closed"
-
-
-# ── actions: what the shell has to do, in order ─────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this message."""
-
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Greet:
-    """The server welcomed us: adopt the policy and roles, note the run, reset if it
-    diverged; then call ``greeted``."""
-
-    welcome: Welcome
-    round_trip_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreReceipts:
-    """These of the ops that we asked for are in the log, the others are not."""
-
-    asked: tuple[str, ...]
-    receipts: tuple[Receipt, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StorePage:
-    """Install these snapshots; with ``done`` the cursor becomes ``head``."""
-
-    rows: tuple[SnapshotRow, ...]
-    paging: Paging | None
-    head: Landmark
-    remaining: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreEntries:
-    """Apply these log entries; then call ``applied``."""
-
-    entries: tuple[LogEntry | Stub, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StoreAnswers:
-    """Note the answers to a push."""
-
-    request_id: str
-    answers: tuple[Answer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WantOps:
-    """There is room for ``room`` more ops in flight; call ``push`` if there are any."""
-
-    room: int
-
-
-@dataclass(frozen=True, slots=True)
-class WentLive:
-    """Catching up has begun; from here on changes arrive as they happen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The reply to ``ask_head`` or ``ask_history``."""
-
-    request: int
-    reply: Head | History
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection. ``code`` and ``words`` say why; ``retry`` whether coming
-    back makes sense without a person."""
-
-    code: int
-    reason: str
-    words: str
-    retry: bool
-    retry_after_ms: int = 0
-
-
-Action = (
-    Send
-    | Greet
-    | StoreReceipts
-    | StorePage
-    | StoreEntries
-    | StoreAnswers
-    | WantOps
-    | WentLive
-    | Answered
-    | Close
-)
 
 
 class ClientSession:

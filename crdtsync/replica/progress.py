@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crdtsync.protocol.client_session import Close
+from crdtsync.protocol.client_actions import Close
 
 
 @dataclass(slots=True)

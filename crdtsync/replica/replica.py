@@ -14,35 +14,32 @@ from typing import Any
 import msgspec
 
 from crdtsync.database import Executor, StorageError
-from crdtsync.documents.conflict import Conflict, moment
+from crdtsync.documents.conflict import Conflict
 from crdtsync.documents.errors import UsageError
-from crdtsync.documents.ops import Op, check_identifier
-from crdtsync.documents.state import LogEntry, RecordState
+from crdtsync.documents.ops import check_identifier
+from crdtsync.documents.state import LogEntry
 from crdtsync.policy import Policy, Visibility
-from crdtsync.replica import editing, local, outbox
+from crdtsync.replica import local, outbox
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.errors import (
-    NoSuchOperation,
     ReplicaClosed,
     SyncTimeout,
 )
-from crdtsync.replica.exporting import export_lines, write_whole
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.history import FieldHistory, ask_server, field_history
 from crdtsync.replica.lock import FileLock
-from crdtsync.replica.outbox import Row, Touched
+from crdtsync.replica.looking import Looking
+from crdtsync.replica.outbox import Touched
 from crdtsync.replica.progress import Progress
-from crdtsync.replica.queue_rows import sync_state
-from crdtsync.replica.queue_view import OutboxItem, items
 from crdtsync.replica.reader import View, open_reader
 from crdtsync.replica.record import not_readable
-from crdtsync.replica.shown import shown
 from crdtsync.replica.signing_in import Token
 from crdtsync.replica.standing import raise_what_needs_a_person, status_of
 from crdtsync.replica.status import Status
 from crdtsync.replica.store import MEMORY, ReplicaStore, check_can_begin
 from crdtsync.replica.surroundings import System
 from crdtsync.replica.sync import Surroundings, Sync
+from crdtsync.replica.tending import Queue
 from crdtsync.replica.transport import ConnectionLost, Dial, check_url, dial
 from crdtsync.replica.watching import Watch
 from crdtsync.replica.watching_status import StatusWatch
@@ -55,7 +52,7 @@ MAX_DEVICE_CHARS = 256
 SEEN_LIMIT = 10_000
 
 
-class Replica:
+class Replica(Looking, Queue):
     """A device's copy of a space. Works without a network; syncs when it has one.
 
     Use it as a context manager::
@@ -233,11 +230,6 @@ class Replica:
         return self._space or ""
 
     @property
-    def policy(self) -> Policy:
-        """The policy in force here: the newest that was passed in or came from a server."""
-        return self._open_store().policy
-
-    @property
     def replica_id(self) -> str:
         """This file's name among all replicas of the space."""
         return self._open_view().identity.replica_id
@@ -396,79 +388,6 @@ class Replica:
         """A context manager that yields the newest Status whenever it changes."""
         return StatusWatch(self._status_watchers, lambda: self.status)
 
-    # ── the queue ───────────────────────────────────────────────────────────
-
-    @property
-    def outbox(self) -> list[OutboxItem]:
-        """Every local change that the server's log has not brought back, in order."""
-        return items(outbox.rows(self._open_view()))
-
-    async def retry(self, op_id: str | None = None) -> None:
-        """Try again now: one failed change, or all of them."""
-        if op_id is not None:
-            await self._open_store().look(_row, op_id)
-        self._changed(await self._open_store().change(outbox.retry, op_id))
-        if self._sync is not None:
-            self._sync.try_now()
-            self._sync.outbox_changed()
-
-    async def edit(
-        self,
-        op_id: str,
-        fields: dict[str, object] | None = None,
-        *,
-        leave_out: Sequence[str] = (),
-    ) -> bool:
-        """Change a queued op: it becomes a new op in the same place.
-
-        Fields that are not named stay as they were; ``leave_out`` drops some. False
-        means that the server may have the op already: the edit waits, visibly,
-        until the server has said so.
-        """
-        return await self._replace(
-            op_id, lambda file, row: editing.edited_op(file, row, fields or {}, leave_out, self)
-        )
-
-    async def discard(self, op_id: str) -> bool:
-        """Take a queued op back. False means that it waits as for ``edit``."""
-        return await self._replace(op_id, lambda file, row: None)
-
-    async def _replace(self, op_id: str, make: Callable[[ReplicaFile, Row], Op | None]) -> bool:
-        now_us = self._around.now_us()
-
-        def job(file: ReplicaFile) -> tuple[bool, Touched]:
-            row = _row(file, op_id)
-            if row.state == "acknowledged":
-                raise UsageError(f"the server has {op_id} already; write a new change instead")
-            done = outbox.replace(file, row, make(file, row), now_us)
-            return done, {(row.collection, row.record)}
-
-        done, touched = await self._open_store().change(job)
-        self._changed(touched)
-        if self._sync is not None:
-            self._sync.outbox_changed()
-        return done
-
-    async def export_outbox(self, path: str | os.PathLike[str]) -> int:
-        """Write the queue to a JSON-lines file, whole or not at all; how many ops it holds.
-
-        Raises StorageError where the file cannot be written.
-        """
-        lines = export_lines(outbox.rows(self._open_view()))
-        await asyncio.to_thread(write_whole, os.fspath(path), lines)
-        return len(lines)
-
-    def notices(self) -> list[dict[str, Any]]:
-        """What people must be told once: e.g. what a restored server lost."""
-        return [
-            {"n": n, "at": moment(at_us), "kind": kind, "detail": detail}
-            for n, at_us, kind, detail in self.read_all("notices")
-        ]
-
-    async def dismiss_notices(self, up_to: int) -> None:
-        """Forget the notices up to this ``n``: somebody has read them."""
-        await self._open_store().change(ReplicaFile.run, "drop_notice", up_to)
-
     # ── for collections ─────────────────────────────────────────────────────
 
     def now_us(self) -> int:
@@ -501,40 +420,6 @@ class Replica:
         self._writes.discard(task)
         if not task.cancelled():
             task.exception()  # its caller has it, unless the caller was cancelled
-
-    @property
-    def sight(self) -> Visibility:
-        """What this user may read, by the roles that a server gave them last."""
-        policy = self.policy
-        if self._sight is None or self._sight[0] is not policy:
-            self._sight = (policy, self._open_view().sight_of(self.user))
-        return self._sight[1]
-
-    @property
-    def log_generation(self) -> int:
-        """How often a server was restored under this replica."""
-        return self._open_view().number("log_generation")
-
-    def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:
-        """The shown record and its sync state, from one consistent read."""
-        view = self._open_view()
-        with view.snapshot():
-            state = shown(view, collection, record_id)
-            return state, sync_state(view, collection, record_id)
-
-    def read_all(self, name: str, *values: Any) -> list[Any]:
-        """Run a named query on the reading connection."""
-        return self._open_view().all(name, *values)
-
-    def read_one(self, name: str, *values: Any) -> Any:
-        """Run a named query on the reading connection; its first row."""
-        return self._open_view().one(name, *values)
-
-    async def read_elsewhere(self, text: str, values: Sequence[Any]) -> list[Any]:
-        """Run a long query without holding up the event loop."""
-        return await self._open_store().look(
-            lambda file: file.connection.execute(text, values).fetchall()
-        )
 
     def watchers(self, collection: str) -> set[Watch]:
         """Who watches a collection."""
@@ -597,15 +482,6 @@ async def _after(previous: asyncio.Task[None] | None, run: Callable[[], Awaitabl
         previous.cancel()
         await asyncio.wait({previous})
     await run()
-
-
-def _row(file: ReplicaFile, op_id: str) -> Row:
-    row = outbox.row_of(file, op_id)
-    if row is None:
-        raise NoSuchOperation(
-            f"{op_id} is not in the outbox: it was synced, discarded, or never written here"
-        )
-    return row
 
 
 def _seen(file: ReplicaFile, collection: str, record_id: str) -> list[LogEntry]:

@@ -12,7 +12,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
-from crdtsync.protocol.client_session import Close
+from crdtsync.protocol.client_actions import Close
 
 Token = str | Callable[[], str | Awaitable[str | None] | None] | None
 """What ``connect`` takes: a token, or a function (``async`` or not) that gives one. It may

@@ -8,17 +8,14 @@ one timer.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from crdtsync.database import StorageError
 from crdtsync.policy import Policy, PolicyError
 from crdtsync.protocol.backoff import retry_delay_ms
-from crdtsync.protocol.client_session import (
+from crdtsync.protocol.client_actions import (
     Answered,
-    ClientSession,
     Close,
     Greet,
     Phase,
@@ -30,13 +27,15 @@ from crdtsync.protocol.client_session import (
     WantOps,
     WentLive,
 )
+from crdtsync.protocol.client_session import ClientSession
 from crdtsync.protocol.close_codes import NORMAL, PROTOCOL_ERROR, SILENT
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.errors import ProtocolError
-from crdtsync.protocol.messages import AcknowledgedDigest, Head, History, Welcome
+from crdtsync.protocol.messages import AcknowledgedDigest, Head, History, Receipt, Welcome
 from crdtsync.replica import applying, outbox, sync_jobs
 from crdtsync.replica.outbox import Touched
 from crdtsync.replica.progress import Progress
+from crdtsync.replica.questions import Question, Questions
 from crdtsync.replica.signing_in import SIGN_IN_CODES, SignIns, Token, ask_for
 from crdtsync.replica.store import ReplicaStore
 from crdtsync.replica.transport import ConnectionLost, Dial, Transport
@@ -73,19 +72,6 @@ class Surroundings(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Question:
-    """A request that somebody waits for."""
-
-    kind: str
-    collection: str = ""
-    record: str = ""
-    before_seq: int = 0
-    answer: asyncio.Future[Head | History] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
 class Sync:
     """Keeps one replica in step with one server until it is stopped."""
 
@@ -118,8 +104,7 @@ class Sync:
         self._session: ClientSession | None = None
         self._wake = asyncio.Event()
         self._again = asyncio.Event()
-        self._questions: deque[_Question] = deque()
-        self._asked: dict[int, _Question] = {}
+        self._questions = Questions()
         self._next_retry_us: int | None = None
         self._clock_us = 0
         self._reported_us = 0
@@ -142,20 +127,20 @@ class Sync:
 
     async def ask_head(self) -> Head:
         """The head of the server's log; ConnectionLost when the connection ends first."""
-        reply = await self._ask(_Question("head"))
+        reply = await self._ask(Question("head"))
         assert isinstance(reply, Head)
         return reply
 
     async def ask_history(self, collection: str, record: str, before_seq: int) -> History:
         """A page of a record's log entries; ConnectionLost when the connection ends first."""
-        reply = await self._ask(_Question("history", collection, record, before_seq))
+        reply = await self._ask(Question("history", collection, record, before_seq))
         assert isinstance(reply, History)
         return reply
 
-    async def _ask(self, question: _Question) -> Head | History:
+    async def _ask(self, question: Question) -> Head | History:
         if not self.progress.live:
             raise ConnectionLost("there is no connection to the server")
-        self._questions.append(question)
+        self._questions.add(question)
         self._wake.set()
         return await question.answer
 
@@ -231,7 +216,7 @@ class Sync:
             self._session = None
             self.progress.live = False
             self.progress.first_sync_total = None
-            self._drop_questions()
+            self._questions.drop()
             # Being cancelled here must not leave ops marked as on their way.
             await _wholly(self._end(transport, code, words))
 
@@ -275,7 +260,7 @@ class Sync:
                     if session.phase is not Phase.LIVE:
                         # What comes next depends on what the store says first.
                         break
-                self._ask_all(session, now_us)
+                self._questions.ask_all(session, now_us)
                 if self._next_retry_us is not None and now_us >= self._next_retry_us:
                     self._next_retry_us = None
                     session.outbox_changed()
@@ -353,6 +338,9 @@ class Sync:
                     )
                     await self._plan_retry(now_us)
                     self._changed(touched)
+                    if not all(isinstance(answer, Receipt) for answer in answers):
+                        # No log entry will follow whose report tells what failed.
+                        await self._tell_queue(session, now_us)
                 case WantOps(room):
                     # The connection may have ended while this stood in the queue.
                     if sending and session.phase is Phase.LIVE:
@@ -360,9 +348,7 @@ class Sync:
                 case WentLive():
                     await self._went_live(session)
                 case Answered(request, reply):
-                    question = self._asked.pop(request, None)
-                    if question is not None and not question.answer.done():
-                        question.answer.set_result(reply)
+                    self._questions.answered(request, reply)
         return None
 
     async def _send(self, session: ClientSession, transport: Transport, frame: bytes) -> None:
@@ -425,11 +411,16 @@ class Sync:
             )
             self.progress.cursor = part[-1].seq
             self._changed(touched)
-        counts = await self._store.look(outbox.counts, self._user)
-        session.applied(first.entries[-1].seq, counts.summary(now_us), now_us)
+        counts = await self._tell_queue(session, now_us)
         if counts.pending:
             # An entry may have turned an edit that came too late into a new op.
             session.outbox_changed()
+
+    async def _tell_queue(self, session: ClientSession, now_us: int) -> outbox.Counts:
+        """Tell the server what is durable here, and what waits or failed."""
+        counts = await self._store.look(outbox.counts, self._user)
+        session.applied(self.progress.cursor, counts.summary(now_us), now_us)
+        return counts
 
     async def _push(self, session: ClientSession, room: int) -> None:
         now_us = self._around.now_us()
@@ -474,26 +465,6 @@ class Sync:
 
     async def _plan_retry(self, now_us: int) -> None:
         self._next_retry_us = await self._store.look(outbox.next_retry, self._user, now_us)
-
-    def _ask_all(self, session: ClientSession, now_us: int) -> None:
-        while self._questions and session.phase is Phase.LIVE:
-            question = self._questions.popleft()
-            if question.kind == "head":
-                number = session.ask_head(now_us)
-            else:
-                number = session.ask_history(
-                    question.collection, question.record, question.before_seq, now_us
-                )
-            self._asked[number] = question
-
-    def _drop_questions(self) -> None:
-        waiting = [*self._questions, *self._asked.values()]
-        self._questions.clear()
-        self._asked.clear()
-        for question in waiting:
-            if not question.answer.done():
-                question.answer.set_exception(ConnectionLost("the connection ended"))
-                question.answer.exception()  # a waiter that is gone has nothing to log
 
     def _tell(self, **changes: object) -> None:
         for name, value in changes.items():

@@ -20,7 +20,7 @@ from crdtsync.documents import identity
 from crdtsync.documents.ops import Op
 from crdtsync.documents.settling import Decision, decide
 from crdtsync.documents.state import RecordState
-from crdtsync.protocol.messages import Hello, Limits, Receipt, RefusedOp, Transient
+from crdtsync.protocol.messages import Limits, Receipt, RefusedOp, Transient
 from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
 from crdtsync_server.service import Service
 from crdtsync_server.settings import Settings, Timeouts

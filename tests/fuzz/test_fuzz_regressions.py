@@ -11,7 +11,8 @@ from crdtsync.documents.document import RecordDocument
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.ops import EntryId, FieldWrite
 from crdtsync.documents.state import FOLD_PREFIX, Entry, LogEntry, StoredRecord, Stub
-from crdtsync.protocol.client_session import ClientSession, Close, Greet
+from crdtsync.protocol.client_actions import Close, Greet
+from crdtsync.protocol.client_session import ClientSession
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import (
     Hello,

@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdtsync.documents.state import Stub
-from crdtsync.protocol.client_session import (
-    HELLO_TIMEOUT_US,
+from crdtsync.protocol.client_actions import (
     Action,
     Answered,
-    ClientSession,
     Close,
     Greet,
     Phase,
@@ -25,8 +23,8 @@ from crdtsync.protocol.client_session import (
     StoreReceipts,
     WantOps,
     WentLive,
-    landmarks,
 )
+from crdtsync.protocol.client_session import HELLO_TIMEOUT_US, ClientSession, landmarks
 from crdtsync.protocol.messages import (
     Answers,
     Changes,

@@ -8,12 +8,7 @@ import msgspec
 import pytest
 
 from crdtsync.documents.state import StoredRecord, Stub
-from crdtsync.protocol.client_session import (
-    ANSWER_SILENCES,
-    HELLO_TIMEOUT_US,
-    MAX_LIMIT,
-    RECEIPTS_PER_REQUEST,
-    ClientSession,
+from crdtsync.protocol.client_actions import (
     Close,
     Greet,
     Phase,
@@ -21,6 +16,13 @@ from crdtsync.protocol.client_session import (
     StoreEntries,
     StorePage,
     StoreReceipts,
+)
+from crdtsync.protocol.client_session import (
+    ANSWER_SILENCES,
+    HELLO_TIMEOUT_US,
+    MAX_LIMIT,
+    RECEIPTS_PER_REQUEST,
+    ClientSession,
     landmarks,
 )
 from crdtsync.protocol.errors import ProtocolError

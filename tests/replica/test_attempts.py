@@ -14,6 +14,7 @@ from crdtsync.protocol.close_codes import SILENT
 from crdtsync.protocol.earlier import MAX_EARLIER, MAX_REASONS
 from crdtsync.protocol.messages import (
     Answers,
+    CursorReport,
     EarlierAttempt,
     Held,
     Hello,
@@ -221,6 +222,20 @@ async def test_the_summary_counts_what_failed_by_code(tmp_path: Path) -> None:
         reasons = (await store.look(outbox.counts, "nurse-kim")).summary(2).reasons
         assert reasons["disk_full"] == 2
         assert len(reasons) == MAX_REASONS
+
+
+async def test_the_server_hears_at_once_what_failed_and_why(tmp_path: Path) -> None:
+    server, ledger = ScriptedServer(), Ledger(POLICY)
+    async with replica(tmp_path / "a.db", dial=server.dial) as tablet:
+        await tablet.collection("patient").update("p1", name="Kim")
+        tablet.connect(URL)
+        link = await live(server, ledger)
+        push = await link.next(Push)
+        op_id = push.ops[0].op.op_id
+        link.say(Answers(push.request_id, (RefusedOp(op_id, "not_permitted", "name", "no"),)))
+        report = await link.next(CursorReport)
+        assert (report.seq, report.outbox.failed) == (0, 1)
+        assert report.outbox.reasons == {"not_permitted": 1}
 
 
 async def test_a_replica_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.state import Removal
 from crdtsync.protocol.messages import (
     Held,
-    Hello,
     History,
     HistoryRequest,
     Receipt,

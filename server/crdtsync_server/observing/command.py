@@ -142,8 +142,8 @@ def _fetch(request: urllib.request.Request, url: str, lang: str) -> bytes:
         words = say("server_said", lang, url=url, status=error.code, why=why)
         raise Failure(words, BAD_INPUT if error.code in (401, 403, 422) else NETWORK) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        why = getattr(error, "reason", None) or error
-        raise Failure(say("unreachable", lang, url=url, why=why), NETWORK) from error
+        cause = getattr(error, "reason", None) or error
+        raise Failure(say("unreachable", lang, url=url, why=cause), NETWORK) from error
 
 
 def _detail(body: bytes) -> str:

@@ -214,7 +214,9 @@ def _kind_of(question: Question) -> tuple[Kind, str]:
 
 def _check(kind: Kind, text: str) -> None:
     if kind in ("op", "request") and not is_op_id(text.lower()):
-        raise BadQuestion(f"{text[:64]!r} is no whole number (a UUID); a {kind} is found by all of it")
+        raise BadQuestion(
+            f"{text[:64]!r} is no whole number (a UUID); each {kind} is found by all of it"
+        )
     if kind == "record" and "/" not in text:
         raise BadQuestion(f"{text[:64]!r} is not a record; write it as collection/record")
 

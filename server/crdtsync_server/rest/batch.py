@@ -19,6 +19,7 @@ from crdtsync_server.rest.parsing import idempotency_key, read_body
 from crdtsync_server.rest.rendering import receipt_of
 from crdtsync_server.rest.shapes import BatchResult, BatchWritten, Refusal, Status
 from crdtsync_server.rest.submitting import Prepared, Write, prepare, submit
+from crdtsync_server.rest.turns import turns
 from crdtsync_server.rest.versions import version_at
 from crdtsync_server.rest.wishes import (
     NEEDS_LIVE,
@@ -84,7 +85,9 @@ class _Batch:
             state = self.states[key] = look.whole_state(*key)
         prepared = prepare(self.call, look, write, state)
         op = prepared.op
-        if op is not None:
+        if op is not None and prepared.receipt is not None:
+            self.pushed.append(PushedOp(op, None, op.time_us, 1))
+        elif op is not None:
             self.pushed.append(PushedOp(op, self.last.get(key), op.time_us, 1))
             self.last[key] = op.op_id
             state.overlay(op)
@@ -100,16 +103,9 @@ async def write_batch(call: Call) -> Response:
     twice = _first_twice([one.op_id for one in body.ops])
     if twice is not None:
         raise Problem(422, "op_id_twice", f"the op_id {twice} stands in the batch twice")
-    batch = _Batch(call)
     items = [_item(call, one) for one in body.ops]
-    for start in range(0, len(items), PREPARED_PER_LOOK):
-        await call.look(partial(batch.prepare, items=items[start : start + PREPARED_PER_LOOK]))
-    answers: dict[str, Answer] = {}
-    if batch.pushed:
-        given = await submit(call, request_id, batch.pushed, size_bytes, _all_checks(batch.checks))
-        answers = {answer.op_id: answer for answer in given}
-    for item in items:
-        await _settle(call, item, answers)
+    async with turns(call.service, [one.op_id for one in body.ops]):
+        await _write_all(call, items, request_id, size_bytes)
     results = await call.look(lambda look: [_result(look, item, call) for item in items])
     accepted = sum(result.status in ("accepted", "unchanged") for result in results)
     return json_response(
@@ -120,6 +116,19 @@ async def write_batch(call: Call) -> Response:
             refused=len(results) - accepted,
         )
     )
+
+
+async def _write_all(call: Call, items: list[_Item], request_id: str, size_bytes: int) -> None:
+    """Make the ops, have them decided in one group, and note what became of each."""
+    batch = _Batch(call)
+    for start in range(0, len(items), PREPARED_PER_LOOK):
+        await call.look(partial(batch.prepare, items=items[start : start + PREPARED_PER_LOOK]))
+    answers: dict[str, Answer] = {}
+    if batch.pushed:
+        given = await submit(call, request_id, batch.pushed, size_bytes, _all_checks(batch.checks))
+        answers = {answer.op_id: answer for answer in given}
+    for item in items:
+        await _settle(call, item, answers)
 
 
 def _first_twice(names: list[str]) -> str | None:
@@ -135,7 +144,7 @@ def _item(call: Call, asked: BatchOp) -> _Item:
     try:
         wish = _wish(asked)
         rules = call.collection(asked.collection)
-        if_match = None if asked.if_match is None else [asked.if_match]
+        if_match = None if asked.if_match is None else [asked.if_match.strip('"')]
         write = Write(asked.op_id, rules, record_id(asked.id), wish, asked.time_us, if_match)
     except Problem as problem:
         return _Item(asked, problem=problem)
@@ -178,7 +187,7 @@ async def _settle(call: Call, item: _Item, answers: dict[str, Answer]) -> None:
     """What became of one op."""
     if item.prepared is None or item.write is None:
         return
-    if item.prepared.op is None:
+    if item.prepared.op is None or item.prepared.receipt is not None:
         item.receipt = item.prepared.receipt
         return
     answer = answers[item.asked.op_id]

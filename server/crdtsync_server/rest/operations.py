@@ -88,12 +88,12 @@ _UNKNOWN: Mapping[int, str] = {
 _WRITING: Mapping[int, str] = {
     404: "unknown_collection, unknown_record.",
     409: "op_id_reused, record_deleted, not_deleted, conflict (choose with resolve), "
-    "id_collision, too_many_candidates.",
+    "id_collision, too_many_candidates, space_full.",
     412: "stale_version: a plain field was written since you read it. record_exists.",
     413: "too_large: the body.",
     422: "bad_body: the body does not fit. nothing_to_write, field_twice, unknown_field, "
-    "bad_value, bad_supersedes, bad_text, or the code of a value that does not fit its field, "
-    "such as wrong_type, out_of_range, too_long; `field` names where.",
+    "bad_value, bad_supersedes, too_many_unseen, bad_text, or the code of a value that does "
+    "not fit its field, such as wrong_type, out_of_range, too_long; `field` names where.",
 }
 _WITH_BODY: Mapping[int, str] = {
     408: "too_slow: the body did not come.",

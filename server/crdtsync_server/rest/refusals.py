@@ -21,6 +21,7 @@ STATUSES: Mapping[str, int] = {
     "op_id_reused": 409,
     "id_collision": 409,
     "too_many_candidates": 409,
+    "space_full": 409,
     "record_exists": 412,
     "stale_version": 412,
 }

@@ -13,7 +13,7 @@ from crdtsync.documents.errors import (
     UnresolvedConflict,
     UsageError,
 )
-from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, Op
+from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, Op, content_digest
 from crdtsync.documents.reading import exists, in_conflict, is_deleted
 from crdtsync.documents.state import RecordState
 from crdtsync.documents.versions import Basis
@@ -64,7 +64,8 @@ class Prepared:
     receipt: Receipt | None = None
     """Set where the op is in the log already."""
     op: Op | None = None
-    """None where there is nothing to change."""
+    """None where there is nothing to change. Of a repeat the op of the first time, as far as
+    it is kept: ingest answers it from its receipt, and it is recorded as a repeat."""
     check: Check | None = None
     """What must still hold when the op is decided (If-Match)."""
 
@@ -81,7 +82,10 @@ def prepare(call: Call, look: Look, write: Write, state: RecordState | None = No
         call.field(write.rules, name)
     known = look.known_op(write.op_id)
     if known is not None:
-        return Prepared(receipt=receipt_again(call, write, known))
+        first = op_of(known.entry)
+        is_whole = content_digest(first) == known.content_digest
+        receipt = receipt_again(call, write, known)
+        return Prepared(receipt=receipt, op=first if is_whole else None)
     _check_permission(call, write)
     _check_names(call, write)
     whole = look.whole_state(write.rules.name, write.record) if state is None else state

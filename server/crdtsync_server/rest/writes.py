@@ -20,6 +20,7 @@ from crdtsync_server.rest.refusals import refused
 from crdtsync_server.rest.rendering import nothing_of, receipt_of, record_of
 from crdtsync_server.rest.shapes import Record, Written
 from crdtsync_server.rest.submitting import Write, prepare, receipt_again, submit
+from crdtsync_server.rest.turns import turns
 from crdtsync_server.rest.versions import entity_tag, version_at
 from crdtsync_server.rest.wishes import NEEDS_LIVE, NEEDS_NEW, Delete, Patch, Resolve, Restore, Wish
 
@@ -71,14 +72,14 @@ async def _write(call: Call, wish: Wish, time_us: int | None, size_bytes: int) -
 
 async def _receipt(call: Call, write: Write, size_bytes: int) -> Receipt | None:
     """The write's receipt, now or from the first time; None where nothing had to be changed."""
-    prepared = await call.look(lambda look: prepare(call, look, write))
-    if prepared.receipt is not None or prepared.op is None:
-        return prepared.receipt
-    pushed = PushedOp(prepared.op, None, prepared.op.time_us, 1)
-    (answer,) = await submit(
-        call, request_id_of(call.request), [pushed], size_bytes, prepared.check
-    )
-    return await settled(call, write, answer)
+    async with turns(call.service, [write.op_id]):
+        prepared = await call.look(lambda look: prepare(call, look, write))
+        if prepared.op is None:
+            return prepared.receipt
+        pushed = PushedOp(prepared.op, None, prepared.op.time_us, 1)
+        request_id = request_id_of(call.request)
+        (answer,) = await submit(call, request_id, [pushed], size_bytes, prepared.check)
+        return prepared.receipt or await settled(call, write, answer)
 
 
 async def settled(call: Call, write: Write, answer: Answer) -> Receipt:

@@ -18,6 +18,8 @@ graves                    until the superseded op arrives; for ever if it never 
 replicas                  one row per replica, for ever: which device received what
 acknowledged              the newest ``RANGES_KEPT`` per replica, older ones folded into one
 policies, spaces          one row each, for ever
+connections, groups,      how ops travelled: with the age of the log, and bounded in number
+requests, attempts, …     (observing/trimming.py)
 ========================  ==========================================================
 
 A row's detail goes when the row is older than the retention. The values of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crdtsync import NeedsAttention, Replica, SignedOut, SyncState
-from crdtsync.protocol.client_session import Close
+from crdtsync.protocol.client_actions import Close
 from crdtsync.replica.signing_in import QUICK_ENDINGS, SignIns, ask_for
 from crdtsync.replica.surroundings import System
 from crdtsync_server.service import RunningServer

@@ -166,12 +166,13 @@ class TestWhoMayScrape:
         self, tmp_path: Path, header: str
     ) -> None:
         async with observed(tmp_path) as server:
-            answer = await ask(server, "/metrics", **{header.replace("-", "_"): "203.0.113.9"})
+            elsewhere: dict[str, Any] = {header.replace("-", "_"): "203.0.113.9"}
+            answer = await ask(server, "/metrics", **elsewhere)
         assert (answer.status, answer.json["code"]) == (403, "metrics_token_needed")
 
     async def test_the_token_opens_it_and_another_one_does_not(self, tmp_path: Path) -> None:
         access = AccessSettings(metrics_token="s3cret-and-long-enough-for-anyone")
-        elsewhere = {"X_Forwarded_For": "203.0.113.9"}
+        elsewhere: dict[str, Any] = {"X_Forwarded_For": "203.0.113.9"}
         async with observed(tmp_path, access=access) as server:
             token = f"Bearer {access.metrics_token}"
             assert (await ask(server, "/metrics", Authorization=token, **elsewhere)).status == 200

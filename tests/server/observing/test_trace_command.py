@@ -75,7 +75,7 @@ async def test_the_data_folder_is_read_beside_the_server_and_without_it(tmp_path
         (["kim", "--server", "ftp://x"], 2, "not the address of a server"),
         (["kim", "--server", "http://[::"], 2, "not the address of a server"),
         (["kim", "--server", "http://127.0.0.1:1"], 4, "cannot be reached"),
-        (["kim", "--replica", "nowhere.db"], 2, "nowhere.db"),
+        (["kim", "--replica", "nowhere.db"], 3, "nowhere.db"),
         (["kim", "--limit", "0", "--data", "."], 2, "limit"),
     ],
 )

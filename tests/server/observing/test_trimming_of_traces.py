@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crdtsync.protocol.messages import OutboxSummary
 from crdtsync_server.observing import trimming
 from crdtsync_server.observing.recording import REPORTS_BETWEEN_TRIMS, REPORTS_KEPT, Recorder
 from crdtsync_server.observing.trimming import SLICE_REQUESTS, trim_trace
@@ -32,6 +33,7 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def fill(connection: sqlite3.Connection, days: int, per_day: int = 1) -> None:
     """Rows of each table for so many days, the first of them at 0."""
     number = 0
+    connection.execute("BEGIN")
     for day in range(days):
         for _ in range(per_day):
             number += 1
@@ -53,6 +55,7 @@ def fill(connection: sqlite3.Connection, days: int, per_day: int = 1) -> None:
                 (number, at_us, at_us),
             )
             run("INSERT INTO cursor_reports VALUES (1, ?, ?)", (number, at_us))
+    connection.execute("COMMIT")
 
 
 def counts(connection: sqlite3.Connection) -> set[int]:
@@ -119,11 +122,11 @@ def test_cursor_reports_of_one_replica_are_bounded(database: sqlite3.Connection)
         (replica,),
     )
     recorder = Recorder(trace=True)
-    from crdtsync.protocol.messages import OutboxSummary
-
+    database.execute("BEGIN")
     for seq in range(1, REPORTS_KEPT + 3 * REPORTS_BETWEEN_TRIMS):
         note = CursorNote(seq, OutboxSummary(), seq)
         recorder.start(database, seq).note_cursors({("ward-3", replica): note})
+    database.execute("COMMIT")
     (many, newest) = database.execute("SELECT count(*), max(seq) FROM cursor_reports").fetchone()
     assert REPORTS_KEPT <= many < REPORTS_KEPT + REPORTS_BETWEEN_TRIMS
     assert newest == REPORTS_KEPT + 3 * REPORTS_BETWEEN_TRIMS - 1
@@ -149,9 +152,8 @@ async def test_a_round_of_the_server_trims_the_trace_with_the_log(tmp_path: Path
 async def test_a_log_that_is_kept_for_ever_still_bounds_its_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        trimming.trim_trace, "__kwdefaults__", {"max_requests": 2, "max_attempts": 9}
-    )
+    few = {"max_requests": 2, "max_attempts": 9}
+    monkeypatch.setattr(trimming.trim_trace, "__kwdefaults__", few)
     async with observed(tmp_path, retention=Retention(keep_log_s=None)) as server:
         async with device(server, **greeting()) as wire:
             for _ in range(5):

@@ -75,7 +75,7 @@ async def ask_trace(
     """Whatever ``/v1/trace`` answers."""
     words = {"q": query, "space": SPACE, **asked}
     path = "/v1/trace?" + urlencode({k: v for k, v in words.items() if v is not None})
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    headers: dict[str, Any] = {} if token is None else {"Authorization": f"Bearer {token}"}
     return await ask(server, path, **headers)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import ConsoleMessage, Locator, Page, Request
@@ -59,12 +61,10 @@ class Visitor:
             **options,
         )
         context.set_default_timeout(WAIT_MS)
-        page = await context.new_page()
-        visitor = cls(page, web)
         if token is not None:
-            await page.goto(f"{web}/app/static/icon.svg")
-            await page.evaluate("token => sessionStorage.setItem('crdtsync.token', token)", token)
-        yield visitor
+            kept = f"sessionStorage.setItem('crdtsync.token', {json.dumps(token)})"
+            await context.add_init_script(f"if (sessionStorage.length === 0) {kept}")
+        yield cls(await context.new_page(), web)
         await context.close()
 
     def _said(self, message: ConsoleMessage) -> None:
@@ -87,8 +87,6 @@ class Visitor:
 
     async def visit(self, view: str, **params: str) -> None:
         """Go to a view, whatever it shows."""
-        from urllib.parse import urlencode
-
         query = f"?{urlencode(params)}" if params else ""
         await self.page.goto(f"{self.web}/app/{view}{query}")
 

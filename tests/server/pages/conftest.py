@@ -35,8 +35,10 @@ async def ward(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ward]:
     folder = tmp_path_factory.mktemp("ward")
     async with RunningServer(policy=POLICY, data=folder / "data", dev=True) as server:
         ward = Ward(folder, server.url)
-        await ward.seed(patients=60)
-        yield ward
+        await ward.seed(patients=30)
+        async with ward.device("reader", "lee") as ward.reader:
+            ward.reader.connect(ward.url)
+            yield ward
 
 
 @pytest_asyncio.fixture(loop_scope=LOOP)

@@ -78,7 +78,7 @@ async def test_records_are_searched_paged_and_filtered(visitor: Visitor) -> None
     await page.get_by_role("link", name="Show all").click()
     await page.get_by_label("Which").select_option("deleted")
     await visitor.button("Search").click()
-    await visitor.sees("p-059")
+    await visitor.sees("p-029")
 
 
 async def test_a_past_value_is_restored_as_an_ordinary_write(visitor: Visitor, ward: Ward) -> None:

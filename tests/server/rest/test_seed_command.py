@@ -210,12 +210,15 @@ def test_a_batch_is_sent_again_until_it_is_answered() -> None:
     busy = {"op_id": "1", "status": "transient", "problem": {"retry_after_s": 3}}
     done = {"op_id": "1", "status": "accepted", "problem": None}
     server, script, slept = scripted(
+        Answer(200, {"user": "kim"}),
         ConnectionResetError("gone"),
         Answer(503, {"detail": "restarting"}, "7"),
         Answer(502, b"<html>"),
         Answer(200, {"results": [busy]}),
         Answer(200, {"results": [done]}),
     )
+    assert server.get("/v1/me") == {"user": "kim"}
+    script.asked.clear()
     assert server.batch("a b", "r", [{"op_id": "1"}]) == [done]
     assert slept == [0.5, 7.0, 2.0, 3]
     assert len(set(script.asked)) == 1
@@ -223,10 +226,18 @@ def test_a_batch_is_sent_again_until_it_is_answered() -> None:
 
 
 def test_a_server_that_stays_away_ends_the_run_with_what_to_do() -> None:
-    server, _, slept = scripted(*[OSError("no route")] * 100)
+    server, _, slept = scripted(Answer(200, {}), *[OSError("no route")] * 100)
+    server.get("/v1/me")
     with pytest.raises(Failure, match="run the same command again"):
         server.get("/v1/me")
-    assert sum(slept) <= sending.PATIENCE_S
+    assert 0 < sum(slept) <= sending.PATIENCE_S
+
+
+def test_a_wrong_address_is_told_at_once() -> None:
+    server, _, slept = scripted(OSError("no route"))
+    with pytest.raises(Failure, match="Check the address"):
+        server.get("/v1/me")
+    assert slept == []
 
 
 def test_a_refusal_is_told_and_not_repeated() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from crdtsync.documents.state import LogEntry
 from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.rest.turns import in_use
 from tests.server.access.asking import ask
 from tests.server.rest.thin import (
     CLINICIAN,
@@ -119,6 +120,9 @@ async def test_a_write_that_is_sent_many_times_at_once_is_one_op(tmp_path: Path)
         )
         assert (await thin.record("p1"))["fields"]["visits"] == 1
         assert (await thin.record("p2"))["fields"]["visits"] == 1
+        assert in_use(thin.server.service) == 0
+    results = rows_of(tmp_path, "SELECT result, count(*) FROM attempts GROUP BY result")
+    assert results == [("duplicate", 11 + 5)]
     assert [answer.status for answer in answers] == [200] * 12
     assert len({json.dumps(answer.json["receipt"]) for answer in answers}) == 1
     assert sorted(answer.status for answer in mixed) == [200] * 6 + [409] * 6

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from crdtsync.cli.failures import EXIT_CODES, NEEDS_PERSON, Failure
+from crdtsync.cli.failures import EXIT_CODES, INTERRUPTED, NEEDS_PERSON, Failure
+from crdtsync.cli.importing.import_command import Format, format_of
 from crdtsync.cli.importing.lines import UTF8
 from crdtsync.cli.importing.rows import Plan
 from crdtsync.cli.options import AsJson, Lang
@@ -61,6 +62,9 @@ def seed(
         list[str] | None,
         typer.Option("--map", metavar="COLUMN=FIELD", help="The field that a column fills."),
     ] = None,
+    file_format: Annotated[
+        Format | None, typer.Option("--format", help="If the name does not end in .csv or .jsonl.")
+    ] = None,
     delimiter: Annotated[str, typer.Option(help="Stands between cells of a CSV file.")] = ",",
     encoding: Annotated[str, typer.Option(help="How the text of a file is stored.")] = UTF8,
     token_file: Annotated[
@@ -81,8 +85,13 @@ def seed(
     was cut is simply started again. A row with other values is written over what is there;
     a counter is seeded once.
     """
-    source = _source(file, from_sqlite, table, query, delimiter, encoding, lang)
-    with closing(Server(server, _token(token, token_file, lang), lang)) as asked, source as rows:
+    source = _source(file, file_format, from_sqlite, table, query, delimiter, encoding, lang)
+
+    def waits(reason: str) -> None:
+        to_tell().print(tell("waiting", lang, reason=safe(reason)), soft_wrap=True, markup=False)
+
+    signed = _token(token, token_file, lang)
+    with closing(Server(server, signed, lang, waits=waits)) as asked, source as rows:
         me = asked.get("/v1/me")
         plan = Plan.make(
             _rules(asked, collection, lang),
@@ -106,6 +115,7 @@ def seed(
 
 def _source(
     file: Path | None,
+    file_format: Format | None,
     from_sqlite: Path | None,
     table: str | None,
     query: str | None,
@@ -121,7 +131,8 @@ def _source(
         sign = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
         if len(sign) != 1:
             raise Failure(say("bad_delimiter", lang))
-        return rows_of_file(file, delimiter=sign, encoding=encoding, lang=lang)
+        chosen_format = file_format or format_of(file, lang)
+        return rows_of_file(file, chosen_format, delimiter=sign, encoding=encoding, lang=lang)
     if (table is None) == (query is None):
         raise Failure(tell("one_query", lang))
     assert from_sqlite is not None
@@ -160,10 +171,12 @@ def _run(seeder: Seeder, rows: Rows, lang: str) -> Report:
                 if seeder.report.rows % BATCH_OPS == 0:
                     move(seeder.report.rows)
             return seeder.finish()
-    except BaseException:
+    except (KeyboardInterrupt, Failure) as error:
         n = seeder.report.new + seeder.report.again
         to_tell().print(tell("stopped", lang, n=n), soft_wrap=True)
-        raise
+        if isinstance(error, Failure):
+            raise
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -32,10 +32,12 @@ class Server:
         token: str,
         lang: str,
         *,
+        waits: Callable[[str], None] = lambda reason: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises Failure where ``url`` is none."""
+        """``waits`` is told why, whenever something is going to be sent again. Raises Failure
+        where ``url`` is none."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Failure(tell("bad_server", lang, url=url))
@@ -43,9 +45,12 @@ class Server:
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self._url = url
         self._prefix = parts.path.rstrip("/")
         self._token = token
         self._lang = lang
+        self._has_answered = False
+        self._waits = waits
         self._sleep = sleep
         self._clock = clock
 
@@ -73,6 +78,7 @@ class Server:
             if not pauses or self._clock() > deadline:
                 return results
             # Those that were taken get their receipts again.
+            self._waits("busy")
             self._sleep(max(pauses))
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
@@ -85,13 +91,19 @@ class Server:
                 self._connection.close()
                 status, told, retry_after_s = 0, str(error) or type(error).__name__, None
             if status == 200:
+                self._has_answered = True
                 return told
+            if status == 0 and not self._has_answered:
+                # A wrong address is wrong in two minutes, too.
+                words = tell("no_server", self._lang, url=self._url, reason=_reason(told))
+                raise Failure(words, NETWORK)
             if status not in (0, *PASSING):
                 raise Failure(tell("refused", self._lang, reason=_reason(told)))
             wait_s = retry_after_s if retry_after_s is not None else pause_s
             if self._clock() + wait_s > deadline:
                 words = tell("no_answer", self._lang, reason=_reason(told))
                 raise Failure(words, NETWORK)
+            self._waits(_reason(told))
             self._sleep(wait_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

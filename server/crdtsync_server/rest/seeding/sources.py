@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crdtsync.cli.failures import BAD_INPUT, Failure
-from crdtsync.cli.importing.import_command import Format, format_of
+from crdtsync.cli.importing.import_command import Format
 from crdtsync.cli.importing.lines import CsvLines, JsonLines, Line, Problem, open_text
 from crdtsync.cli.texts import say
 from crdtsync_server.rest.seeding.words import tell
@@ -34,7 +34,9 @@ class Blob(Problem):
 
 
 @contextmanager
-def rows_of_file(file: Path, *, delimiter: str, encoding: str, lang: str) -> Iterator[Rows]:
+def rows_of_file(
+    file: Path, file_format: Format, *, delimiter: str, encoding: str, lang: str
+) -> Iterator[Rows]:
     """The rows of a CSV or JSON-lines file. Raises Failure."""
     try:
         binary = file.open("rb")
@@ -42,7 +44,7 @@ def rows_of_file(file: Path, *, delimiter: str, encoding: str, lang: str) -> Ite
         words = say("file_unreadable", lang, file=file, why=error.strerror)
         raise Failure(words, BAD_INPUT) from None
     with binary, open_text(binary, encoding, lang) as text:
-        if format_of(file, lang) is Format.CSV:
+        if file_format is Format.CSV:
             csv = CsvLines(text, delimiter=delimiter, lang=lang)
             yield Rows(csv.columns, iter(csv), None)
         else:

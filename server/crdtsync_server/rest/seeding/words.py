@@ -47,6 +47,14 @@ TEXTS: Final[Mapping[str, Words]] = {
         en="You may not read this collection, so it cannot be seeded as you: {name}",
         ko="볼 수 없는 컬렉션이라 채울 수 없어요: {name}",
     ),
+    "no_server": Words(
+        en="There is no server at {url} ({reason}). Check the address, and that it runs.",
+        ko="서버에 연결할 수 없어요: {url} ({reason}). 주소와 서버 상태를 확인해 주세요.",
+    ),
+    "waiting": Words(
+        en="The server does not answer now ({reason}). Trying again…",
+        ko="지금은 서버가 응답하지 않아요({reason}). 다시 시도하고 있어요…",
+    ),
     "no_answer": Words(
         en="The server does not answer ({reason}). What it has taken stays; run the same command "
         "again to go on. Nothing is doubled.",
