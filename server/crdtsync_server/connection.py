@@ -36,7 +36,7 @@ from crdtsync.protocol.server_actions import (
 from crdtsync.protocol.server_session import HELLO_TIMEOUT_US, ServerSession
 from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
 from crdtsync_server.hub import Feed, Frame, changes_frame
-from crdtsync_server.observing.logs import bind, event, log_answers
+from crdtsync_server.observing.logs import bind, log_answers, log_connected, log_end
 from crdtsync_server.observing.recording import bounded
 from crdtsync_server.sight import Sight
 from crdtsync_server.storage.reading import read_history, read_log, read_snapshots
@@ -266,17 +266,7 @@ class Connection:
                 self._origin = origin
                 self.replica_id = hello.replica_id
                 self._feed = self._service.hub.join(hello.space, self, outcome.head)
-                logger.info(
-                    event(
-                        "connected",
-                        user_id=action.user,
-                        space=hello.space,
-                        replica_id=hello.replica_id,
-                        device=hello.device,
-                        cursor=hello.cursor.seq,
-                        head=outcome.head.seq,
-                    )
-                )
+                log_connected(logger, hello, action.user, outcome.head.seq)
             self._perform(actions)
             # The heartbeat may be due sooner than the hello was.
             self._arm()
@@ -487,25 +477,11 @@ class Connection:
     # ── logs ────────────────────────────────────────────────────────────────
 
     def _log_refusal(self, message: Goodbye | Refused) -> None:
-        logger.info(
-            event(
-                "refused" if isinstance(message, Refused) else "goodbye",
-                code=message.code,
-                user_id=self._session.user,
-                replica_id=self.replica_id,
-                words=message.words,
-            )
-        )
+        name = "refused" if isinstance(message, Refused) else "goodbye"
+        log_end(logger, name, self._session.user, self.replica_id, message.code, message.words)
 
     def _log_end(self) -> None:
         code = self._close.code if self._close is not None else self._peer_code
         self._service.observer.ended(self._origin, code)
-        logger.info(
-            event(
-                "disconnected",
-                user_id=self._session.user,
-                replica_id=self.replica_id,
-                code=code,
-                name=close_codes.NAMES.get(code, "?"),
-            )
-        )
+        words = close_codes.NAMES.get(code, "?")
+        log_end(logger, "disconnected", self._session.user, self.replica_id, code, words)

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from crdtsync.protocol.messages import Answer, RefusedOp, Transient
+from crdtsync.protocol.messages import Answer, Hello, RefusedOp, Transient
 from crdtsync_server.observing.settings import ObservingSettings
 
 HTTP_LOGGER = logging.getLogger("crdtsync.server.http")
@@ -88,6 +88,28 @@ def _fields_of_event(
         for key, value in told.fields.items():
             found.setdefault(key, value)
     return found
+
+
+def log_connected(logger: logging.Logger, hello: Hello, user: str, head_seq: int) -> None:
+    """A device came in."""
+    logger.info(
+        event(
+            "connected",
+            user_id=user,
+            space=hello.space,
+            replica_id=hello.replica_id,
+            device=hello.device,
+            cursor=hello.cursor.seq,
+            head=head_seq,
+        )
+    )
+
+
+def log_end(
+    logger: logging.Logger, name: str, user: str, replica_id: str, code: int | str, words: str
+) -> None:
+    """A device was turned away, was told goodbye, or is gone."""
+    logger.info(event(name, user_id=user, replica_id=replica_id, code=code, words=words))
 
 
 def log_answers(
