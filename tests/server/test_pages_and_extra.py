@@ -31,7 +31,7 @@ app()
 async def get(port: int, path: str) -> tuple[int, str]:
     """Status and body of a page."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     text = (await reader.read()).decode()
     writer.close()
     await writer.wait_closed()
