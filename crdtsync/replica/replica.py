@@ -283,7 +283,8 @@ class Replica(Looking, Queue):
         store = self._open_store()
         if store.read_only:
             raise UsageError(f"{self.path} is open for reading only; open it without read_only")
-        if self._sync is not None and self._sync.url == url:
+        goes_on = self._sync_task is not None and not self._sync_task.done()
+        if self._sync is not None and self._sync.url == url and goes_on:
             if token is not None:
                 self._sync.token = token
             self._sync.try_now()

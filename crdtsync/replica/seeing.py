@@ -29,8 +29,6 @@ def see_anew(file: ReplicaFile, welcome: Welcome, paging: Paging | None) -> Touc
     """
     file.put("view", welcome.view)
     file.put("view_roles", msgspec.json.encode(sorted(welcome.roles)).decode())
-    # What is deleted is overwritten in the file, not only taken off its lists.
-    file.connection.execute("PRAGMA secure_delete = ON")
     touched = _forget_hidden(file, file.sight)
     if paging is not None:
         file.run("mark_stale")

@@ -34,9 +34,16 @@ async def ask_for(token: Token) -> str | None:
     if token is None or isinstance(token, str):
         return token
     async with asyncio.timeout(TOKEN_TIMEOUT_S):
-        given = token()
-        if inspect.isawaitable(given):
-            given = await given
+        try:
+            given = token()
+            if inspect.isawaitable(given):
+                given = await given
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # What the function waited for was cancelled, not we: that must not end sync.
+            raise RuntimeError("token() was cancelled from inside") from None
     if given is not None and not isinstance(given, str):
         raise TypeError(f"token() gave {type(given).__name__}; it has to give a str, or None")
     return given

@@ -96,6 +96,8 @@ class ReplicaStore:
 
         def begin(connection: sqlite3.Connection) -> ReplicaFile:
             check_is_replica(connection, path)
+            # What goes is overwritten in the file, not only taken off its lists.
+            connection.execute("PRAGMA secure_delete = ON")
             migrate(connection, SCHEMA_PACKAGE, what=path)
             add_collation(connection)
             with transaction(connection):
@@ -197,6 +199,11 @@ class ReplicaStore:
 
         self._check_writable()
         await self._run(whole)
+
+    async def empty_log(self) -> None:
+        """Write everything into the file itself and empty the write-ahead log beside it, where
+        what was overwritten would stand until the next checkpoint. As far as readers let it."""
+        await self._run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""

@@ -379,11 +379,14 @@ class Sync:
         now_us = self._around.now_us()
         self.progress.clock_skew_us = now_us - round_trip_us // 2 - welcome.server_us
         saw = await self._store.look(lambda file: file.sight_of(self._user).mark)
+        was_shown = await self._store.look(lambda file: file.text("view") or "")
         ask, paging, cursor, touched = await self._store.change(
             sync_jobs.greet, welcome, self._user, now_us
         )
         if saw != self._store.policy.visibility(welcome.roles).mark:
             self._rules_changed()
+        if was_shown != welcome.view:
+            await self._store.empty_log()
         self._tell(head_known=welcome.head.seq, cursor=cursor)
         if paging is not None:
             self._tell(first_sync_done=0, first_sync_total=0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -55,13 +56,14 @@ def make_app(service: Service) -> ASGIApp:
             *page_routes(service),
         ],
         exception_handlers={Problem: handler, HTTPException: handler, StorageError: handler},
+        middleware=[Middleware(FaultsInWords)],
     )
     app.state.service = service
     return protect(NumberedRequests(app), service)
 
 
 class NumberedRequests:
-    """Gives each HTTP request its request_id, and answers those that meet a fault of ours."""
+    """Gives each HTTP request its request_id, which its answer names."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -73,29 +75,41 @@ class NumberedRequests:
             return
         request_id = str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
 
         async def numbered(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
+                headers = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": headers}
                 answered.status = message["status"]
-                message = {
-                    **message,
-                    "headers": [*message["headers"], (b"x-request-id", request_id.encode())],
-                }
             await send(message)
 
         with request_logged(scope, request_id) as answered:
-            try:
-                await self._app(scope, receive, numbered)
-            except Exception as error:
-                if started:
-                    # Half an answer is out: ending the connection is all that can still be said.
-                    logger.exception("an answer broke off request_id=%s", request_id)
-                    raise
-                response = await answer_problem(Request(scope), error)
-                await response(scope, receive, numbered)
+            await self._app(scope, receive, numbered)
+
+
+class FaultsInWords:
+    """Answers requests that meet a fault of ours; its traceback goes to the log, once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                # Half an answer is out: ending the connection is all that can still be said.
+                raise
+            response = await answer_problem(Request(scope), error)
+            await response(scope, receive, send)
 
 
 class SyncEndpoint:

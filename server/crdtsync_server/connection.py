@@ -307,9 +307,7 @@ class Connection:
         space, seen, store = self._origin.space, self._sight.seen, self._service.store
         try:
             page = await store.read(
-                lambda connection: read_snapshots(
-                    connection, store.sql, space, action.paging, seen
-                )
+                lambda connection: read_snapshots(connection, store.sql, space, action.paging, seen)
             )
         except StorageError as error:
             self._perform(self._session.failed(str(error)))
@@ -326,9 +324,7 @@ class Connection:
         space, sight, store = self._origin.space, self._sight, self._service.store
         try:
             history = await store.read(
-                lambda connection: read_history(
-                    connection, store.sql, space, action.request, sight
-                )
+                lambda connection: read_history(connection, store.sql, space, action.request, sight)
             )
         except StorageError as error:
             self._perform(self._session.failed(str(error)))

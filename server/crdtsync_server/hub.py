@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from crdtsync.documents.redaction import redact_entry
-from crdtsync.documents.state import LogEntry
+from crdtsync.documents.state import LogEntry, Stub
+from crdtsync.policy import Visibility
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.messages import Changes, Landmark
 from crdtsync_server.sight import Sight
@@ -24,31 +25,39 @@ FRAME_BYTES = 262_144
 """About the size of a frame of changes; a larger group becomes several."""
 
 
+WAYS_OF_SEEING = 16
+"""Redacted copies of a recent frame that are kept, one for each set of hidden fields."""
+
+
 class Frame:
     """An encoded ``Changes`` message; for those who may not read all of it, redacted once
     for each way of seeing."""
 
-    __slots__ = ("_authors", "_redacted", "data", "last_seq")
+    __slots__ = ("_redacted", "data", "last_seq")
 
     def __init__(self, last_seq: int, data: bytes) -> None:
         self.last_seq = last_seq
         self.data = data
-        self._authors: frozenset[str] | None = None
-        self._redacted: dict[tuple[str, str], bytes] = {}
+        self._redacted: dict[str, tuple[bytes, frozenset[str]]] = {}
 
     def seen_by(self, sight: Sight) -> bytes:
         """The frame as this reader may have it."""
         if sight.seen.is_full:
             return self.data
-        if self._authors is None:
-            found = _entries(self.data)
-            self._authors = frozenset(entry.user for entry in found)
-        # Stubs name an op to its own author only: those readers share with no one.
-        key = (sight.seen.mark, sight.user if sight.user in self._authors else "")
-        known = self._redacted.get(key)
+        known = self._redacted.get(sight.seen.mark)
         if known is None:
-            known = self._redacted[key] = redacted_frame(_entries(self.data), sight)
-        return known
+            known = _redacted(_entries(self.data), sight.seen)
+            if len(self._redacted) < WAYS_OF_SEEING:
+                self._redacted[sight.seen.mark] = known
+        shared, hidden_from_authors = known
+        if sight.user in hidden_from_authors:
+            # A stub names an op to its own author. Whoever writes a field may read it, so
+            # this is somebody whose role was withdrawn just then.
+            seen, user = sight.seen, sight.user
+            return encode(
+                Changes(tuple(redact_entry(one, seen, user) for one in _entries(self.data)))
+            )
+        return shared
 
 
 class Reader(Protocol):
@@ -70,10 +79,16 @@ def changes_frame(entries: Iterable[bytes], count: int) -> bytes:
     return b"\x92\xa7changes\xdd" + count.to_bytes(4, "big") + b"".join(entries)
 
 
-def redacted_frame(entries: Iterable[LogEntry], sight: Sight) -> bytes:
-    """``Changes`` with what this reader may have of the entries."""
-    seen, user = sight.seen, sight.user
-    return encode(Changes(tuple(redact_entry(entry, seen, user) for entry in entries)))
+def _redacted(entries: Iterable[LogEntry], seen: Visibility) -> tuple[bytes, frozenset[str]]:
+    """``Changes`` as all with this view may have it, and the authors of its stubs."""
+    shown: list[LogEntry | Stub] = []
+    authors: set[str] = set()
+    for entry in entries:
+        redacted = redact_entry(entry, seen, "")
+        shown.append(redacted)
+        if isinstance(redacted, Stub):
+            authors.add(entry.user)
+    return encode(Changes(tuple(shown))), frozenset(authors)
 
 
 def _entries(frame: bytes) -> list[LogEntry]:

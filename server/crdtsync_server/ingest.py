@@ -83,6 +83,7 @@ class Ingest:
         self._store = store
         self._observer = observer or Observer(NOT_OBSERVED, now_us=now_us)
         self._observer.tracer.when_notes_come(self._plan_notes)
+        self._policy = policy
         self._ledger = Ledger(policy, bounds, self._observer.recorder)
         self._allowance = allowance
         self._now_us = now_us
@@ -256,13 +257,13 @@ class Ingest:
         The run of a hello is not noted then; the replica names this run among
         its previous ones when it comes again.
         """
-        sql = self._store.sql
+        sql, policy = self._store.sql, self._policy
         now_us = self._now_us()
 
         def job(connection: sqlite3.Connection) -> Admission | list[Receipt]:
             if isinstance(work, AdmitWork):
                 return read_admission(connection, sql, work.hello, now_us)
-            return read_receipts(connection, sql, work.origin.space, work.op_ids)
+            return read_receipts(connection, sql, work.origin, work.op_ids, policy)
 
         try:
             outcome = await self._store.read(job)

@@ -94,7 +94,6 @@ async def test_the_same_op_id_with_other_content_is_refused(tmp_path: Path) -> N
         write({"r/note": '"Kim"'}, op_id=op.op_id),
         write({"r/name": '"Kim"'}, record="p2", op_id=op.op_id),
         write({"r/name": '"Kim"'}, time_us=5, op_id=op.op_id),
-        write({"r/name": '"Kim"'}, user="lee", op_id=op.op_id),
     ]
     async with serving(tmp_path) as server, device(server) as wire:
         await wire.accept(op)
@@ -102,6 +101,9 @@ async def test_the_same_op_id_with_other_content_is_refused(tmp_path: Path) -> N
             (answer,) = await wire.push(other)
             assert isinstance(answer, RefusedOp)
             assert answer.code == "op_id_reused"
+        (answer,) = await wire.push(write({"r/name": '"Kim"'}, user="lee", op_id=op.op_id))
+        assert isinstance(answer, RefusedOp)
+        assert answer.code == "not_the_author"
         # In one group with the op that it imitates, too.
         fresh = write({"r/name": '"Choi"'})
         answers = await wire.push(fresh, write({"r/name": '"Park"'}, op_id=fresh.op_id))

@@ -86,3 +86,24 @@ async def test_serve_without_the_server_extra_says_what_to_install(tmp_path: Pat
     out, _ = await process.communicate()
     assert process.returncode == 2
     assert "pip install 'crdtsync[server]'" in out.decode()
+
+
+async def test_a_fault_of_ours_is_told_with_its_request_id_and_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a planted fault")
+
+    async with serving(tmp_path) as server:
+        monkeypatch.setattr(server.service.authenticator, "authenticate", broken)
+        monkeypatch.setattr("crdtsync_server.http.Credentials", broken)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        head = "GET /v1/me HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        writer.write(f"{head}Authorization: Bearer kim\r\n\r\n".encode())
+        text = (await reader.read()).decode()
+        writer.close()
+        await writer.wait_closed()
+    assert text.startswith("HTTP/1.1 50")
+    assert "application/problem+json" in text
+    request_id = text.partition("x-request-id: ")[2].partition("\r\n")[0]
+    assert f'"request_id":"{request_id}"' in text

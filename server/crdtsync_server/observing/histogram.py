@@ -6,7 +6,7 @@ One thread adds to each; a scrape may read beside it and is then at most one val
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 
 class Histogram:
@@ -22,12 +22,12 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += times
         self.sum += value * times
 
-    def observe_all(self, values: Iterable[float]) -> None:
+    def observe_all(self, values: Sequence[float]) -> None:
         """Add values."""
         bounds, counts = self._bounds, self._counts
         for value in values:
             counts[bisect_left(bounds, value)] += 1
-            self.sum += value
+        self.sum += sum(values)
 
     def buckets(self) -> list[tuple[str, float]]:
         """(upper bound, how many are at or below it), the last one without bound."""

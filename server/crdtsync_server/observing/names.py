@@ -29,7 +29,7 @@ OPERATIONS = Metric(
 STAGES = Metric(
     "crdtsync_operation_duration_seconds",
     "How long an op took in each stage. persist and broadcast are its group's; validate and "
-    "apply are timed for the first accepted op of each push.",
+    "apply are timed for the first accepted op of each group.",
     ("stage",),
 )
 END_TO_END = Metric(

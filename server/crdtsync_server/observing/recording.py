@@ -11,7 +11,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
-from typing import NamedTuple
 
 import msgspec
 
@@ -55,16 +54,6 @@ RESULTS: Mapping[type, str] = {
     Transient: "transient",
 }
 """What became of an op that did not enter the log by this push."""
-
-
-NONE_OF_THEM = (0, 0, 0, 0)
-
-
-class Place(NamedTuple):
-    """Where a push went, as rows."""
-
-    space_id: int
-    replica: int
 
 
 def bounded(number: int) -> int:
@@ -138,7 +127,7 @@ class Recording:
     # ── while it decides ────────────────────────────────────────────────────
 
     def stopwatch(self) -> Stopwatch | None:
-        """For an op that is to be timed: the first that a push brings into the log."""
+        """For an op that is to be timed: the first that the group brings into the log."""
         return Stopwatch() if self._timing else None
 
     def note_accepted(self, size_bytes: int, watch: Stopwatch | None) -> None:
@@ -161,55 +150,36 @@ class Recording:
     def note_push(
         self,
         work: PushWork,
-        place: Place,
+        place: tuple[int, int],
         key: bytes,
-        first_seq: int,
+        seqs: tuple[int, int],
         answers: Sequence[Answer],
     ) -> None:
-        """A push was decided; what it added to the log starts at ``first_seq``.
-
-        ``key`` is its request_id.
-        """
-        self._timing = True  # the first op of the next push
-        recorder = self._recorder
+        """A push was decided. ``place`` is (space id, row of the replica), ``key`` its
+        request_id; what it added to the log is ``seqs`` (from, up to but without)."""
+        origin, seen, recorder = work.origin, self.seen, self._recorder
+        seq, next_seq = seqs
         request = 0
         if recorder.trace:
-            if self.seen.group is None:
-                self.seen.group = recorder.next_id(self._connection, "last_group")
+            if seen.group is None:
+                seen.group = recorder.next_id(self._connection, "last_group")
             request = recorder.next_id(self._connection, "last_request")
-        skew_us, written_us = work.origin.skew_us, self.seen.written_us
-        seq = first_seq
+        written_us, skew_us = seen.written_us, origin.skew_us
+        all_accepted = next_seq - seq == len(answers)  # a repeat adds nothing to the log
         others: dict[str, int] = {}
         for pushed, answer in zip(work.push.ops, answers, strict=True):
-            if isinstance(answer, Receipt) and answer.seq == seq:
+            if all_accepted or (isinstance(answer, Receipt) and answer.seq == seq):
                 seq += 1
                 written_us.append(pushed.created_us - skew_us)
                 if pushed.attempts > 1:
                     self._count_retries(pushed)
             else:
                 self._note_other(pushed, answer, request, others)
-            if pushed.earlier and request and pushed.op.user == work.origin.user:
+            if pushed.earlier and request and pushed.op.user == origin.user:
                 self._note_earlier(pushed, answer, request)
-        if seq > first_seq:
-            self.seen.results["accepted", ""] += seq - first_seq
         if request:
-            self._add_request(
-                (request, key, place.space_id, place.replica, work.origin.user, self.seen.group,
-                 work.received_us),
-                (first_seq, seq), others,
-            )  # fmt: skip
-
-    def _add_request(
-        self, row: tuple[object, ...], seqs: tuple[int, int], others: Mapping[str, int]
-    ) -> None:
-        first_seq, next_seq = seqs
-        accepted = next_seq - first_seq
-        within = (first_seq, next_seq - 1) if accepted else (None, None)
-        if others:
-            counts = tuple(others.get(result, 0) for result in RESULTS.values())
-        else:
-            counts = NONE_OF_THEM
-        self._requests.append((*row, *within, accepted, *counts))
+            row = (request, key, *place, origin.user, seen.group, work.received_us)
+            self._requests.append((*row, *_seqs_and_counts(seqs, others)))
 
     def _note_other(
         self, pushed: PushedOp, answer: Answer, request: int, others: dict[str, int]
@@ -332,7 +302,17 @@ class Recording:
                 self._note_earlier(one, answer, request)
         self.seen = counted
         row = (request, uuid_bytes(push.request_id), *found, push.user, None, push.received_us)
-        self._add_request(row, (0, 0), others)
+        self._requests.append((*row, *_seqs_and_counts((0, 0), others)))
+
+
+def _seqs_and_counts(seqs: tuple[int, int], others: Mapping[str, int]) -> tuple[int | None, ...]:
+    """(first seq, last seq, accepted, duplicate, refused, held, transient) of a push."""
+    first_seq, next_seq = seqs
+    within = (first_seq, next_seq - 1) if next_seq > first_seq else (None, None)
+    if not others:
+        return (*within, next_seq - first_seq, 0, 0, 0, 0)
+    counts = (others.get(result, 0) for result in RESULTS.values())
+    return (*within, next_seq - first_seq, *counts)
 
 
 def store_notes(connection: sqlite3.Connection, notes: TraceNotes, now_us: int) -> None:

@@ -68,22 +68,20 @@ def _device(look: Look, row: tuple[Any, ...], connected: frozenset[str], lang: L
         oldest_age_ms=outbox.oldest_age_ms,
         reasons=outbox.reasons,
         skew_us=None if skew is None else skew[0],
-        refused=_refused(look, row_id, user == look.sight.user, lang),
+        refused=_refused(look, row_id, lang),
     )
 
 
-def _refused(look: Look, replica: int, is_mine: bool, lang: Lang) -> list[RefusedOp]:
+def _refused(look: Look, replica: int, lang: Lang) -> list[RefusedOp]:
     """What of a replica was refused and not accepted later, as far as the reader may know:
-    of what others tried to write into a hidden field, nothing."""
+    of what others tried to write into a hidden field, nothing. People share devices, so the
+    one who pushed counts, and not the one who is signed in there now."""
     found: dict[bytes, RefusedOp] = {}
-    for op_key, collection, record, field, code, at_us, request_id in look.all(
+    for op_key, collection, record, field, code, at_us, request_id, pushed_by in look.all(
         "refused_of_replica", replica, MAX_REFUSED
     ):
-        seen = look.sight.seen
-        is_hidden = not seen.sees_collection(collection) or (
-            field is not None and not seen.may_read_field(collection, field)
-        )
-        if op_key in found or (is_hidden and not is_mine):
+        is_mine = pushed_by == look.sight.user
+        if op_key in found or not (is_mine or _may_know(look, collection, field)):
             continue
         found[op_key] = RefusedOp(
             op_id=uuid_text(op_key),
@@ -96,3 +94,12 @@ def _refused(look: Look, replica: int, is_mine: bool, lang: Lang) -> list[Refuse
             request_id=uuid_text(request_id),
         )
     return list(found.values())
+
+
+def _may_know(look: Look, collection: str, field: str | None) -> bool:
+    """Whether this person may know what another tried to write there. An op that was refused
+    as a whole may have written hidden fields."""
+    seen = look.sight.seen
+    if field is None:
+        return collection not in seen.hiding
+    return seen.may_read_field(collection, field)

@@ -54,8 +54,14 @@ async def get_changes(call: Call) -> Response:
         deadline_s = loop.time() + query.wait_s
         await follower.join()
         while True:
-            page = await _read(call, query.since, query.limit, query.digest)
-            if page.changes or await follower.wait(deadline_s - loop.time()) != "more":
+            # Behind what the reader may not see the place moves on, as in a stream.
+            page = await _read(call, page.next, query.limit, page.digest)
+            if page.changes:
+                return json_response(page)
+            left_s = deadline_s - loop.time()
+            if page.next < page.head and left_s > 0 and follower.is_over() is None:
+                continue
+            if await follower.wait(left_s) != "more":
                 return json_response(page)
 
 

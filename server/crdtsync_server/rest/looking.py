@@ -8,6 +8,7 @@ and is short: it runs on the store's one reading connection.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from crdtsync.documents.redaction import redact_entry, redact_state
 from crdtsync.documents.state import LogEntry, Outcome, RecordState
 from crdtsync.policy import CollectionPolicy, Policy
 from crdtsync_server.sight import Sight
-from crdtsync_server.storage.keys import position, uuid_bytes, uuid_text
+from crdtsync_server.storage.keys import position, seq_of, uuid_bytes, uuid_text
 from crdtsync_server.storage.reading import reading
 from crdtsync_server.storage.receipts import ENTRY_DECODER
 from crdtsync_server.storage.store import Store
@@ -31,8 +32,15 @@ SQL = queries("crdtsync_server.rest", "queries.sql")
 HTTP_REPLICA = "http"
 """What the log names as the replica of an op that a thin client wrote."""
 
+JOB_S = 0.01
+"""After which a job of many parts leaves the rest to its next one: everybody who reads waits
+for the one reading connection."""
+
 HIDDEN_STEPS = 500
 """Entries of a record that are walked to find the newest one that its reader may know of."""
+
+WALKED_PER_JOB = 1_000
+"""Hidden entries, after which a job takes no further record: about 10 ms."""
 
 
 class LogHead(msgspec.Struct, array_like=True, frozen=True, tag=1):
@@ -84,6 +92,9 @@ class Look:
         self.policy = policy
         self.sight = sight
         self.space = space
+        self.walked = 0
+        """Entries of the log that were looked at for the sake of what is hidden."""
+        self._begun_s = time.perf_counter()
         self._connection = connection
         self._sql = {**store.sql, **SQL}
         row = self.one("find_space", space)
@@ -94,6 +105,11 @@ class Look:
         self.head_seq: int = found[1]
         self.digest: bytes = found[2]
         self.log_start: int = found[4]
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the job may begin a further part of its work."""
+        return time.perf_counter() - self._begun_s < JOB_S
 
     # ── rows ────────────────────────────────────────────────────────────────
 
@@ -167,6 +183,24 @@ class Look:
         state = self.whole_state(rules.name, record)
         return state if self.show(state) else None
 
+    def shown_of(self, whole: RecordState) -> RecordState | None:
+        """A record that was read whole as this person may see it, as one of its own."""
+        state = whole.copy()
+        return state if self.show(state) else None
+
+    def true_seq(self, collection: str, record: str) -> int:
+        """The newest entry of a record, hidden ones included: never to be shown. 0: none."""
+        row = self.one("record_position", self.space_id, collection, record)
+        return 0 if row is None else seq_of(row[0])
+
+    def seq_of_state(self, rules: CollectionPolicy, record: str) -> int:
+        """``seq`` of what ``state`` gives, 0 for None; where nothing is hidden, without
+        reading the record."""
+        if rules.name not in self.sight.seen.hiding:
+            return self.true_seq(rules.name, record)
+        state = self.state(rules, record)
+        return 0 if state is None else state.seq
+
     def show(self, state: RecordState) -> bool:
         """Take what is hidden out of a state; False where nothing is left, or ever was.
 
@@ -188,6 +222,7 @@ class Look:
     def newest_known(self, seq: int) -> LogHead | None:
         """From ``seq`` back along its record: the newest entry that this person may know of."""
         for _ in range(HIDDEN_STEPS):
+            self.walked += 1
             head = self.head_of(seq)
             if head is None or self.may_know(head):
                 return head

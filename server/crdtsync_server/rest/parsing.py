@@ -25,6 +25,8 @@ WHERE = "where."
 MAX_PARAMETERS = 64
 JSON_TYPE = "application/json"
 
+_SAFE_EXPONENT = len(str(SAFE_INTEGER))
+
 _TAG = re.compile(r'(W/)?"([^"]*)"')
 
 
@@ -132,7 +134,10 @@ def _undecimal(value: Any) -> Any:
 
 
 def _integral(value: Any) -> Any:
-    is_integral = isinstance(value, Decimal) and value == value.to_integral_value()
+    # An exponent of ten digits overflows whatever is done with it, so it is looked at first.
+    if not isinstance(value, Decimal) or abs(value.adjusted()) > _SAFE_EXPONENT:
+        return value
+    is_integral = value == value.to_integral_value()
     return int(value) if is_integral and abs(value) <= SAFE_INTEGER else value
 
 

@@ -88,6 +88,9 @@ def _field(call: Call, rules: CollectionPolicy, field: FieldPolicy, lang: Lang) 
         readable=call.sight.seen.may_read(rules.name, field.root),
         writable=field.may_write(call.identity.roles),
         limits=limits_words(field, lang),
+        max_length=field.max_length,
+        min=None if field.min is None else plain_json(field.min),
+        max=None if field.max is None else plain_json(field.max),
         choices=choices,
     )
 
@@ -118,13 +121,26 @@ async def list_spaces(call: Call) -> Response:
     return json_response(SpacePage(spaces=spaces, next=page[-1] if more else None))
 
 
+MAX_COUNTED = 100_000
+"""Records of a space that are counted: a few ms of the reading connection."""
+
+
+def _records(look: Look) -> int | None:
+    """The records that the person may know of; None where they may know of some only, since
+    the number would tell how many the others are."""
+    seen = look.sight.seen
+    shown = list(filter(seen.sees_collection, look.policy.collections))
+    if not seen.hiding.isdisjoint(shown):
+        return None
+    count = 0
+    for name in shown:
+        left = MAX_COUNTED - count
+        count += int(look.one("count_of_collection", look.space_id, name, left)[0])
+    return count
+
+
 def _space(look: Look) -> Space:
     seen = look.sight.seen
-    records = sum(
-        int(look.one("count_of_collection", look.space_id, name)[0])
-        for name in look.policy.collections
-        if seen.sees_collection(name)
-    )
     conflicts = sum(
         int(count)
         for collection, root, count in look.all("open_conflict_fields", look.space_id)
@@ -135,7 +151,7 @@ def _space(look: Look) -> Space:
     return Space(
         name=look.space,
         head=look.head_seq,
-        records=records,
+        records=_records(look),
         open_conflicts=conflicts,
         devices=int(look.one("count_of_devices", look.space_id, HTTP_REPLICA)[0]),
     )

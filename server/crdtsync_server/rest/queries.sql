@@ -45,7 +45,7 @@ SELECT collection, root, count(*) FROM conflicts
 WHERE space = ? AND status = 'open' GROUP BY collection, root;
 
 -- name: count_of_collection
-SELECT count(*) FROM records WHERE space = ? AND collection = ?;
+SELECT count(*) FROM (SELECT 1 FROM records WHERE space = ? AND collection = ? LIMIT ?);
 
 -- name: count_of_devices
 SELECT count(*) FROM replicas WHERE space = ? AND replica_id <> ?;
@@ -64,7 +64,7 @@ SELECT skew_us FROM connections WHERE replica = ? ORDER BY connected_us DESC LIM
 
 -- name: refused_of_replica
 SELECT attempts.op_id, attempts.collection, attempts.record, attempts.field, attempts.code,
-    requests.received_us, requests.request_id
+    requests.received_us, requests.request_id, requests.user
 FROM requests JOIN attempts ON attempts.request = requests.id AND attempts.result = 'refused'
 WHERE requests.replica = ?1 AND requests.refused > 0
 AND NOT EXISTS (SELECT 1 FROM receipts WHERE receipts.op_id = attempts.op_id)

@@ -17,7 +17,7 @@ from crdtsync_server.problems import Problem
 from crdtsync_server.rest.bodies import RecordsQuery
 from crdtsync_server.rest.calls import Call, json_response
 from crdtsync_server.rest.cursors import read_cursor, write_cursor
-from crdtsync_server.rest.looking import Look
+from crdtsync_server.rest.looking import WALKED_PER_JOB, Look
 from crdtsync_server.rest.parsing import known_versions
 from crdtsync_server.rest.refusals import value_problem
 from crdtsync_server.rest.rendering import readable, record_of
@@ -29,7 +29,8 @@ STEP_ROWS = 250
 
 STEP_BYTES = 2 * 1_048_576
 STEPS = 8
-"""Jobs of one request. A filter that few records pass ends with a page that is not full."""
+"""Jobs of one request. A filter that few records pass ends with a page that is not full, and
+so do records of which much is hidden."""
 
 PAGE_BYTES = 2 * 1_048_576
 """Of records at rest, after which a page ends; one record at least is on it."""
@@ -102,7 +103,7 @@ class _Page:
             if len(self.records) >= self.query.limit or self.size_bytes >= PAGE_BYTES:
                 self.is_done = True
                 return
-            if size_bytes >= STEP_BYTES:
+            if size_bytes >= STEP_BYTES or look.walked >= WALKED_PER_JOB:
                 return
         if rows < STEP_ROWS:
             self.is_done = True

@@ -267,8 +267,10 @@ class Space(Shape, kw_only=True, frozen=True):
 
     name: str
     head: int
-    records: int
-    """Records that were ever written, deleted ones included."""
+    records: int | None
+    """Records that were ever written, deleted ones included; 100000 stands for as many or
+    more. null where the reader may not read every field of a collection that they see: the
+    number would tell of records of which everything is hidden."""
     open_conflicts: int
     devices: int
 
@@ -355,6 +357,13 @@ class FieldRules(Shape, kw_only=True, frozen=True):
     """Whether the asking person may read it."""
     writable: bool
     limits: str
+    """The limits in words. The four below are the same for programs; in a list, a set or a
+    map they hold for each of its innermost values."""
+    max_length: int | None
+    """Of a text, in code points."""
+    min: int | float | str | None
+    """Inclusive. Decimals, dates and times are text, as values are."""
+    max: int | float | str | None
     choices: list[Any] | None
 
 

@@ -35,7 +35,7 @@ from crdtsync.protocol.messages import (
     Transient,
 )
 from crdtsync_server.observing.logs import event
-from crdtsync_server.observing.recording import Place, Recording
+from crdtsync_server.observing.recording import Recording
 from crdtsync_server.storage.acknowledged import store_acknowledged
 from crdtsync_server.storage.admitting import read_admission
 from crdtsync_server.storage.bounds import Bounds
@@ -165,13 +165,13 @@ class Group:
         first_seq = head.seq + 1
         answers = [self._answer(source, pushed) for pushed in push.ops]
         if self._recording is not None:
-            place = Place(head.space_id, replica)
-            self._recording.note_push(work, place, source.request_id, first_seq, answers)
+            place, seqs = (head.space_id, replica), (first_seq, head.seq + 1)
+            self._recording.note_push(work, place, source.request_id, seqs, answers)
         return answers
 
     def _look_up(self, work: LookUpWork) -> list[Receipt]:
         self.flush()
-        return read_receipts(self._connection, self._sql, work.origin.space, work.op_ids)
+        return read_receipts(self._connection, self._sql, work.origin, work.op_ids, self._policy)
 
     def _admit(self, work: AdmitWork) -> Admission:
         hello, origin = work.hello, work.origin
@@ -229,6 +229,12 @@ class Group:
         origin, head = source.origin, source.head
         op = pushed.op
         check_op(op)
+        if op.user != origin.user:
+            # Before anything is looked up: else whoever knows an op_id could try what is in it.
+            raise InvalidOp(
+                "not_the_author",
+                "this was written by someone else; it goes out under their sign-in",
+            )
         key = self._keys[op.op_id]
         content = content_digest(op)
         known = self._accepted.get(key) or self._stored.get(key)
@@ -238,11 +244,6 @@ class Group:
                     "op_id_reused", "another op was accepted under this op_id; write it anew"
                 )
             return known.receipt
-        if op.user != origin.user:
-            raise InvalidOp(
-                "not_the_author",
-                "this was written by someone else; it goes out under their sign-in",
-            )
         collection = self._policy.collections.get(op.collection)
         if collection is None:
             raise InvalidOp(

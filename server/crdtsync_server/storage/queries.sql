@@ -24,6 +24,10 @@ SELECT receipts.op_id, log.position, log.content_digest, log.entry
 FROM receipts JOIN log ON log.position = receipts.position
 WHERE receipts.op_id IN (/*ids*/);
 
+-- name: was_sent_by
+SELECT 1 FROM log JOIN replicas ON replicas.id = log.replica
+WHERE replicas.replica_id = ? AND log.position = ?;
+
 -- name: log_entry
 SELECT entry FROM log WHERE position = ?;
 

@@ -165,7 +165,6 @@ class _Page:
                 break
         return last
 
-
     def _redacted(self, collection: str, state: bytes) -> StoredRecord | None:
         if collection in self._seen.hiding:
             return redact_record(collection, _STORED.decode(state), self._seen)

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from crdtsync.documents.state import LogEntry
+from crdtsync.policy import Policy, Visibility
 from crdtsync.protocol.messages import Receipt
-from crdtsync_server.storage.keys import SEQ_BITS, in_chunks, uuid_bytes
+from crdtsync_server.storage.keys import SEQ_BITS, in_chunks, position, uuid_bytes
+from crdtsync_server.work import Origin
 
 ENTRY_ENCODER = msgspec.msgpack.Encoder()
 ENTRY_DECODER = msgspec.msgpack.Decoder(LogEntry)
@@ -53,13 +55,49 @@ def find_accepted(
 
 
 def read_receipts(
-    connection: sqlite3.Connection, sql: Mapping[str, str], space: str, op_ids: Iterable[str]
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    origin: Origin,
+    op_ids: Iterable[str],
+    policy: Policy,
 ) -> list[Receipt]:
-    """The receipts that exist in this space, in the order asked for."""
-    row = connection.execute(sql["find_space"], (space,)).fetchone()
+    """The receipts that exist in the origin's space, in the order asked for.
+
+    The author gets the whole receipt. To anyone else outcomes of hidden fields are left
+    out, and the receipt of an op of which nothing may be read exists only for the device
+    that sent it: there another user's op may wait to hear of it.
+    """
+    row = connection.execute(sql["find_space"], (origin.space,)).fetchone()
     if row is None:
         return []
     keys = list(dict.fromkeys(map(uuid_bytes, op_ids)))
     found = find_accepted(connection, sql["find_receipts"], keys)
     known = (found.get(key) for key in keys)
-    return [one.receipt for one in known if one is not None and one.space_id == row[0]]
+    here = [one for one in known if one is not None and one.space_id == row[0]]
+    seen = policy.visibility(origin.roles)
+    if seen.is_full:
+        return [one.receipt for one in here]
+    shown = (_shown(connection, sql, one, origin, seen) for one in here)
+    return [receipt for receipt in shown if receipt is not None]
+
+
+def _shown(
+    connection: sqlite3.Connection,
+    sql: Mapping[str, str],
+    one: Accepted,
+    origin: Origin,
+    seen: Visibility,
+) -> Receipt | None:
+    entry = one.entry
+    if entry.user == origin.user:
+        return one.receipt
+    outcomes = {
+        root: outcome
+        for root, outcome in entry.outcomes.items()
+        if seen.may_read(entry.collection, root)
+    }
+    if not outcomes:
+        key = (origin.replica_id, position(one.space_id, entry.seq))
+        if connection.execute(sql["was_sent_by"], key).fetchone() is None:
+            return None
+    return msgspec.structs.replace(one.receipt, outcomes=outcomes)

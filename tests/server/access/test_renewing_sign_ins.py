@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -237,3 +238,24 @@ def test_only_a_sign_in_that_was_welcomed_is_renewed() -> None:
         sign_ins = SignIns()
         sign_ins.welcomed = welcomed
         assert sign_ins.can_renew(close, shown, steady=True) is renewed
+
+
+async def test_a_token_function_whose_own_wait_is_cancelled_does_not_end_sync(
+    tmp_path: Path,
+) -> None:
+    """Another task of the app cancelled the refresh that the function was waiting for."""
+    good = token("kim")
+    refreshing: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    refreshing.cancel()
+    asked = 0
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        return good if asked > 1 else await refreshing
+
+    async with secured(tmp_path) as server, replica(tmp_path) as tablet:
+        await tablet.collection("patient").update("p1", name="Kim")
+        tablet.connect(server.url, token=ask)
+        await tablet.synced(timeout=20)
+    assert asked > 1

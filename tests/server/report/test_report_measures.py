@@ -389,5 +389,6 @@ class TestDevices:
             "fine": "in_step",
         }
         assert devices.listed[-1].device == "fine"
-        assert "the server is busy (1)" in devices.listed[0].reason_words
+        (refused,) = (one for one in devices.listed if one.device == "1")
+        assert "the server is busy (1)" in refused.reason_words
         assert devices.words == "5 changes wait on 3 of 5 devices."
