@@ -290,6 +290,15 @@ def is_damage(error: BaseException | None) -> bool:
     return code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
+def is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Whether the disk or the file failed (I/O, full, locked, damaged), so that the same
+    statements may succeed another time; else they are at fault, and fail every time."""
+    if (getattr(error, "sqlite_errorname", "") or "") == "SQLITE_ERROR":
+        return False
+    # The other errors are subclasses of DatabaseError; damage is that class itself.
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
 def explain(error: sqlite3.Error, what: str) -> StorageError:
     """A disk's fault in plain words: what happened, where, and the cure."""
     code = getattr(error, "sqlite_errorname", "") or ""

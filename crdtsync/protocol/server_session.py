@@ -86,6 +86,12 @@ MAX_REQUESTS_IN_FLIGHT = 64
 MAX_ACKNOWLEDGED_OPS = 1_000
 """Op_ids that one digest for reconciliation names: 16 kB."""
 
+MAX_REPORTS_PER_MINUTE = 300
+"""Reports of acknowledged ops on one connection. A device reports once a minute, and has
+300,000 ops to name before one burst after a long absence is as large."""
+
+MINUTE_US = 60_000_000
+
 RESTART_RETRY_MS = 1_000
 """When replicas should come back to a server that restarts."""
 
@@ -111,6 +117,8 @@ class ServerSession:
         self._expires_us: int | None = None
         self._head = Landmark(0, b"")
         self._view = ""
+        self._reports = 0
+        self._reports_since_us = now_us
 
     # ── what comes in from the wire ─────────────────────────────────────────
 
@@ -361,6 +369,13 @@ class ServerSession:
         named = len(digest.op_ids)
         if named > 16 * MAX_ACKNOWLEDGED_OPS or named not in (0, 16 * digest.count):
             return self._violation("a digest of acknowledged ops names others than it counts")
+        if not 0 <= now_us - self._reports_since_us < MINUTE_US:
+            self._reports, self._reports_since_us = 0, now_us
+        self._reports += 1
+        if self._reports > MAX_REPORTS_PER_MINUTE:
+            return self._violation(
+                f"more than {MAX_REPORTS_PER_MINUTE} digests of acknowledged ops came in a minute"
+            )
         return [NoteAcknowledged(digest)]
 
     def _on_ping(self, ping: Ping, now_us: int) -> list[Action]:

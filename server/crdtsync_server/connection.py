@@ -267,6 +267,10 @@ class Connection:
                 self.replica_id = hello.replica_id
                 self._feed = self._service.hub.join(hello.space, self, outcome.head)
                 log_connected(logger, hello, action.user, outcome.head.seq)
+            elif outcome.known_run:
+                # The session closed while its admission was committed: nobody else will
+                # note that what the group recorded as a connection has ended.
+                self._service.tracer.ended(origin, self._end_code)
             self._perform(actions)
             # The heartbeat may be due sooner than the hello was.
             self._arm()
@@ -476,8 +480,12 @@ class Connection:
         name = "refused" if isinstance(message, Refused) else "goodbye"
         log_end(logger, name, self._session.user, self.replica_id, message.code, message.words)
 
+    @property
+    def _end_code(self) -> int:
+        return self._close.code if self._close is not None else self._peer_code
+
     def _log_end(self) -> None:
-        code = self._close.code if self._close is not None else self._peer_code
+        code = self._end_code
         self._service.observer.ended(self._origin, code)
         words = close_codes.NAMES.get(code, "?")
         log_end(logger, "disconnected", self._session.user, self.replica_id, code, words)

@@ -13,11 +13,11 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-from crdtsync.database import DiskFull, StorageError, explain, is_damage
+from crdtsync.database import DiskFull, StorageError, explain, is_damage, is_of_the_disk
 from crdtsync.policy import Policy
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import AcknowledgedDigest, OutboxSummary, Receipt, Transient
@@ -62,8 +62,6 @@ DISK_RETRY_MS = 10_000
 
 NOTES_EVERY_S = 2.0
 """How long a cursor report may wait when no group takes it along."""
-
-MAX_ACKNOWLEDGED_WAITING = 10_000
 
 
 class Ingest:
@@ -137,10 +135,12 @@ class Ingest:
         self._plan_notes()
 
     def note_acknowledged(self, space: str, replica_id: str, digest: AcknowledgedDigest) -> None:
-        """Store a digest for reconciliation, some time soon."""
-        if len(self._notes.acknowledged) < MAX_ACKNOWLEDGED_WAITING:
-            note = AcknowledgedNote(space, replica_id, digest, self._now_us())
-            self._notes.acknowledged.append(note)
+        """Store a digest for reconciliation, some time soon.
+
+        Where too many wait it is dropped: the replica's next welcome asks for it again.
+        """
+        note = AcknowledgedNote(space, replica_id, digest, self._now_us())
+        if self._notes.acknowledged.add(note):
             self._plan_notes()
 
     # ── running ─────────────────────────────────────────────────────────────
@@ -184,30 +184,44 @@ class Ingest:
             return
         try:
             result = await self._commit(group, notes)
-        except sqlite3.Error as error:
-            self._keep_notes(notes)
-            self._observer.not_written()
-            if len(group) > 1 and is_damage(error):
-                # A damaged page fails whatever touches it, and nobody else for long.
-                await self._one_by_one(group)
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and is_of_the_disk(error):
+                self._keep_notes(notes)
+                self._observer.not_written()
+                if len(group) > 1 and is_damage(error):
+                    # A damaged page fails whatever touches it, and nobody else for long.
+                    await self._one_by_one(group)
+                else:
+                    await self._disk_failed(group, error)
             else:
-                await self._disk_failed(group, error)
-        except Exception:
-            # Its notes are dropped: they may be what spoils it, and are reported again.
-            logger.exception("a group of %d failed", len(group))
-            await self._one_by_one(group)
+                # Its notes are dropped: they may be what spoils it, and are reported again.
+                logger.exception("a group of %d failed", len(group))
+                await self._one_by_one(group)
         else:
             self._hand_out(group, result)
 
     async def _commit(self, group: Sequence[Work], notes: Notes) -> GroupResult:
-        now_us = self._now_us()
+        try:
+            return await self._write(group, notes, traced=True)
+        except sqlite3.Error as error:
+            if not (is_damage(error) and self._observer.is_tracing):
+                raise
+            damage = error
+        # A trace decides nothing: where only its tables are damaged, ops go on without it.
+        result = await self._write(group, notes, traced=False)
+        self._observer.stop_tracing(damage, self._store.what)
+        return result
+
+    async def _write(self, group: Sequence[Work], notes: Notes, *, traced: bool) -> GroupResult:
+        commit, now_us = self._ledger.commit_group, self._now_us()
         return await self._store.write(
-            lambda connection: self._ledger.commit_group(connection, group, notes, now_us)
+            lambda connection: commit(connection, group, notes, now_us, traced=traced)
         )
 
     def _hand_out(self, group: Sequence[Work], result: GroupResult) -> None:
         committed_us, committed_s = self._now_us(), perf_counter()
-        self._observer.committed(result.recorded)
+        with _logged("a committed group could not be observed"):
+            self._observer.committed(result.recorded)
         done = [pair for pair in zip(group, result.results, strict=True) if pair[1] is not None]
         # Who was admitted in this group joins its space first: entries that were
         # decided after the hello must not be published past it.
@@ -219,7 +233,8 @@ class Ingest:
                 self._publish(published)
             except Exception:
                 logger.exception("log entries could not be handed out space=%r", published.space)
-        self._observer.published(result.recorded, committed_us, perf_counter() - committed_s)
+        with _logged("a group that was handed out could not be observed"):
+            self._observer.published(result.recorded, committed_us, perf_counter() - committed_s)
         for work, outcome in done:
             if not isinstance(work, AdmitWork):
                 _finish(work, outcome)
@@ -315,8 +330,9 @@ class Ingest:
         """A group failed: its notes go with another, unless newer ones came."""
         self._observer.keep_notes(notes.trace)
         self._notes.cursors = notes.cursors | self._notes.cursors
-        kept = notes.acknowledged + self._notes.acknowledged
-        self._notes.acknowledged = kept[-MAX_ACKNOWLEDGED_WAITING:]
+        newer, self._notes.acknowledged = self._notes.acknowledged, notes.acknowledged
+        for note in newer:
+            self._notes.acknowledged.add(note)
         with contextlib.suppress(RuntimeError):
             self._plan_notes()
 
@@ -328,6 +344,15 @@ def _weight(work: Work) -> tuple[int, int]:
         # A look-up costs a fraction of an op, and a bounded group bounds it too.
         return 1 + len(work.op_ids) // 8, 64 * len(work.op_ids)
     return 1, 1_024
+
+
+@contextlib.contextmanager
+def _logged(words: str) -> Iterator[None]:
+    """What is committed is answered and handed out, whatever becomes of its figures."""
+    try:
+        yield
+    except Exception:
+        logger.exception(words)
 
 
 def _finish(work: Any, outcome: Any) -> None:

@@ -109,7 +109,7 @@ class Service:
             await self._store.write(
                 lambda connection: adopt_policy(connection, sql, policy, now_us)
             )
-            await self.tracer.start(self._store)
+            await self.observer.start(self._store)
         except sqlite3.Error as error:
             await self._store.close()
             raise explain(error, self._store.what) from error
@@ -174,11 +174,13 @@ class Service:
             connection.cut()
 
     async def close(self) -> None:
-        """Close the store. After ``drain``."""
-        await self.access.stop()
-        await self.trimmer.stop()
-        await self.tracer.finish(self.store)
-        await self.store.close()
+        """Close the store, whatever else fails to end. After ``drain``."""
+        try:
+            await self.access.stop()
+            await self.trimmer.stop()
+            await self.tracer.finish(self.store)
+        finally:
+            await self.store.close()
 
 
 class RunningServer:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from crdtsync.database import explain
-from crdtsync_server.observing.trimming import trim_trace
+from crdtsync_server.observing.trimming import trim_reports, trim_trace
 from crdtsync_server.settings import Retention
 from crdtsync_server.storage.retention import Step, trim_step
 from crdtsync_server.storage.store import Store
@@ -80,10 +80,19 @@ class Trimmer:
         while dropped:
             await asyncio.sleep(PAUSE_S)
             dropped = await self._trim_trace(before_us)
+        replica = await self._trim_reports(0)
+        while replica is not None:
+            await asyncio.sleep(PAUSE_S)
+            replica = await self._trim_reports(replica)
         return rows
 
     async def _trim_trace(self, before_us: int) -> int:
         return await self._store.write(lambda found: trim_trace(found, before_us=before_us))
+
+    async def _trim_reports(self, after_replica: int) -> int | None:
+        return await self._store.write(
+            lambda found: trim_reports(found, after_replica=after_replica)
+        )
 
     async def _step(self, from_space: int, before_us: int) -> Step:
         sql, keep_entries = self._store.sql, self._retention.keep_entries

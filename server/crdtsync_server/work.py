@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from crdtsync.documents.ops import Op
@@ -20,6 +20,17 @@ from crdtsync.protocol.messages import (
 from crdtsync_server.access.quotas import Bucket
 from crdtsync_server.observing.notes import TraceNotes
 from crdtsync_server.observing.recorded import Recorded
+
+REPORTS_WAITING_BYTES = 16 * 1_048_576
+"""Reports of acknowledged ops that wait for a transaction, of all replicas together: two
+thousand devices with 500 ops each. Beyond it reports are dropped, and made again when their
+replica connects the next time."""
+
+REPORTS_WAITING_PER_REPLICA = 8
+"""An honest device sends 4 at once, and the next a minute later."""
+
+REPORT_BYTES = 512
+"""What a report takes in memory besides its op_ids."""
 
 
 @dataclass(slots=True, eq=False)
@@ -109,12 +120,48 @@ class AcknowledgedNote:
     at_us: int
 
 
+class Reports:
+    """Reports of acknowledged ops that wait for a transaction, the oldest first, within bounds.
+
+    What is beyond the bounds is dropped, and not what is there already: a report is of use
+    only where those before it were stored.
+    """
+
+    __slots__ = ("_notes", "_of_replica", "_size_bytes")
+
+    def __init__(self) -> None:
+        self._notes: list[AcknowledgedNote] = []
+        self._of_replica: dict[tuple[str, str], int] = {}
+        self._size_bytes = 0
+
+    def add(self, note: AcknowledgedNote) -> bool:
+        """Whether there was room for it."""
+        key = (note.space, note.replica_id)
+        size_bytes = REPORT_BYTES + len(note.digest.op_ids)
+        waiting = self._of_replica.get(key, 0)
+        if (
+            waiting >= REPORTS_WAITING_PER_REPLICA
+            or self._size_bytes + size_bytes > REPORTS_WAITING_BYTES
+        ):
+            return False
+        self._notes.append(note)
+        self._of_replica[key] = waiting + 1
+        self._size_bytes += size_bytes
+        return True
+
+    def __iter__(self) -> Iterator[AcknowledgedNote]:
+        return iter(self._notes)
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+
 @dataclass(slots=True)
 class Notes:
     """What replicas report about themselves: stored soon, in bulk, with some group."""
 
     cursors: dict[tuple[str, str], CursorNote] = field(default_factory=dict)
-    acknowledged: list[AcknowledgedNote] = field(default_factory=list)
+    acknowledged: Reports = field(default_factory=Reports)
     trace: TraceNotes = field(default_factory=TraceNotes)
 
     def __bool__(self) -> bool:

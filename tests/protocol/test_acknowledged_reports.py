@@ -10,10 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crdtsync.protocol import close_codes
+from crdtsync.protocol import close_codes, server_session
 from crdtsync.protocol.messages import AcknowledgedDigest, Limits, Welcome
 from crdtsync.protocol.server_actions import Close, NoteAcknowledged, State
-from crdtsync.protocol.server_session import MAX_ACKNOWLEDGED_OPS
+from crdtsync.protocol.server_session import (
+    MAX_ACKNOWLEDGED_OPS,
+    MAX_REPORTS_PER_MINUTE,
+    MINUTE_US,
+)
 from crdtsync.replica import sync_jobs
 from crdtsync.replica.file import ReplicaFile
 from tests.protocol.test_server_session_results import session_in
@@ -45,6 +49,31 @@ def test_others_than_are_counted_are_a_violation(message: AcknowledgedDigest) ->
     actions = session_in(State.LIVE).receive(message, NOW)
     assert isinstance(actions[-1], Close)
     assert actions[-1].code == close_codes.PROTOCOL_ERROR
+
+
+class TestTheirRate:
+    """Invariant 9: a device reports once a minute, and a burst after long is taken too."""
+
+    def test_a_burst_is_taken_and_one_report_more_ends_the_connection(self) -> None:
+        session, burst = session_in(State.LIVE), told(MAX_ACKNOWLEDGED_OPS, 16_000)
+        for n in range(MAX_REPORTS_PER_MINUTE):
+            assert session.receive(burst, NOW + n) == [NoteAcknowledged(burst)]
+        end = session.receive(burst, NOW + MINUTE_US - 1)[-1]
+        assert isinstance(end, Close)
+        assert end.code == close_codes.PROTOCOL_ERROR
+        assert str(MAX_REPORTS_PER_MINUTE) in end.words
+
+    @pytest.mark.parametrize("later_us", [MINUTE_US, -5 * MINUTE_US], ids=["later", "set back"])
+    def test_each_minute_counts_anew_whatever_the_clock_does(self, later_us: int) -> None:
+        session = session_in(State.LIVE)
+        for at_us in (NOW, NOW + later_us):
+            for _ in range(MAX_REPORTS_PER_MINUTE):
+                assert session.receive(told(5, 0), at_us) == [NoteAcknowledged(told(5, 0))]
+        assert isinstance(session.receive(told(5, 0), NOW + later_us)[-1], Close)
+
+    def test_the_page_of_the_protocol_names_the_limit(self) -> None:
+        page = Path(server_session.__file__).with_name("PROTOCOL.md").read_text(encoding="utf-8")
+        assert f"most {MAX_REPORTS_PER_MINUTE} reports in a minute" in page
 
 
 def test_an_older_server_that_says_nothing_of_reports_is_understood() -> None:

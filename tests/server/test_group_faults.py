@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from crdtsync.protocol.messages import (
     Transient,
 )
 from crdtsync_server import ingest
+from crdtsync_server.observing.observer import Observer
 from crdtsync_server.service import RunningServer
 from crdtsync_server.storage import group
 from crdtsync_server.storage.store import Store, connect_reader, connect_writer
@@ -299,3 +302,71 @@ async def test_cursor_reports_survive_a_group_that_fails(tmp_path: Path) -> None
         await transient(wire, write({"c/visits": "1"}), "disk_fault")
         writer.connection.fail_on = None
     assert rows_of(tmp_path, "SELECT cursor_seq FROM replicas") == [(1,)]
+
+
+def a_constraint() -> sqlite3.Error:
+    return sqlite3.IntegrityError("NOT NULL constraint failed: replicas.cursor_seq")
+
+
+def a_statement() -> sqlite3.Error:
+    """As SQLite itself says that a statement is wrong."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute("SELECT nothing")
+        except sqlite3.OperationalError as error:
+            return error
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("wrong", [a_constraint, a_statement])
+async def test_notes_that_no_disk_would_take_are_dropped_and_ops_go_on(
+    tmp_path: Path, wrong: Callable[[], sqlite3.Error]
+) -> None:
+    store, writer = faulty_store(tmp_path)
+    async with serving(tmp_path, store=store) as server, device(server) as wire:
+        await wire.accept(write({"c/visits": "1"}))
+        await wire.send(CursorReport(1))
+        writer.connection.error = wrong()
+        writer.connection.fail_on = "UPDATE replicas SET cursor_seq"
+        # The group that takes the report along is decided again without it, and no later
+        # one meets it.
+        receipts = [await wire.accept(write({"c/visits": "1"})) for _ in range(2)]
+        assert [receipt.seq for receipt in receipts] == [2, 3]
+        assert server.service.metrics.writable
+        assert not server.service.ingest._notes.cursors
+        writer.connection.fail_on = None
+        await wire.send(CursorReport(3))
+    assert rows_of(tmp_path, "SELECT cursor_seq FROM replicas") == [(3,)]
+
+
+@pytest.mark.parametrize("seam", ["committed", "published"])
+async def test_a_committed_group_is_answered_whatever_observing_it_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seam: str
+) -> None:
+    def breaks(*arguments: Any) -> None:
+        raise ZeroDivisionError
+
+    async with serving(tmp_path) as server, device(server) as wire, device(server, "lee") as reader:
+        with monkeypatch.context() as patched:
+            patched.setattr(Observer, seam, breaks)
+            receipt = await wire.accept(write({"c/visits": "1"}))
+        assert [entry.seq for entry in await reader.entries_to(receipt.seq)] == [1]
+        await wire.accept(write({"c/visits": "1"}))
+    assert caplog.text.count("could not be observed") == 1
+    assert rows_of(tmp_path, "SELECT count(*) FROM log") == [(2,)]
+
+
+async def test_the_store_is_closed_whatever_the_last_of_the_trace_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(store: Store) -> None:
+        raise ZeroDivisionError
+
+    server = serving(tmp_path)
+    await server.start()
+    monkeypatch.setattr(server.service.tracer, "finish", breaks)
+    with pytest.raises(ZeroDivisionError):
+        await server.stop()
+    # Its folder is free again.
+    async with serving(tmp_path) as other, device(other) as wire:
+        await wire.accept(write({"c/visits": "1"}))

@@ -15,8 +15,10 @@ from crdtsync_server.authentication import Authenticator, Credentials, Identity
 logger = logging.getLogger("crdtsync.server.access")
 
 MAX_WAITING = 1_000
-"""Connections without a good hello. An honest one says hello within a round trip, so whoever
-has waited longest goes first: sockets that say nothing keep out nobody but each other."""
+"""Connections without a good hello, beyond those that there are free seats for: after a
+restart everyone comes back at one moment. An honest one says hello within a round trip, so
+whoever has waited longest goes first: sockets that say nothing keep out nobody but each
+other."""
 
 EXPIRED_WORDS = "the sign-in has ended; sign in again"
 REVOKED_WORDS = "this sign-in was taken back; ask whoever runs the server, or sign in anew"
@@ -93,7 +95,8 @@ class Access:
 
     def wait(self, connection: Waiting) -> None:
         """A connection came; its hello is awaited."""
-        if len(self._waiting) >= MAX_WAITING:
+        free_seats = max(self.settings.connections - self.quotas.seats.taken, 0)
+        while len(self._waiting) >= free_seats + MAX_WAITING:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
             oldest.cut()

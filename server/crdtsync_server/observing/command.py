@@ -19,7 +19,8 @@ from crdtsync.cli.failures import BAD_INPUT, NEEDS_PERSON, NETWORK, OK, STORAGE,
 from crdtsync.cli.screen import print_json
 from crdtsync.database import check_schema, explain
 from crdtsync_server.observing.device_trace import read_device_trace
-from crdtsync_server.observing.finding import BadQuestion, Question
+from crdtsync_server.observing.finding import Question
+from crdtsync_server.observing.places import BadQuestion
 from crdtsync_server.observing.telling import tell
 from crdtsync_server.observing.trace import newest_policy, read_trace
 from crdtsync_server.observing.trace_types import Trace

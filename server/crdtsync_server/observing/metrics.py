@@ -72,6 +72,7 @@ class Metrics(Collector):
 
     def __init__(self, *, skews_us: Callable[[], Sequence[int | None]] = tuple) -> None:
         self.writable = True
+        self.trace_damaged = False
         self.figures: StoreFigures | None = None
         self._skews_us = skews_us
         self._results: Counter[tuple[str, str]] = Counter()
@@ -163,6 +164,7 @@ class Metrics(Collector):
         yield _gauge(names.CONNECTIONS, len(skews))
         yield _gauge(names.CLOCK_SKEW, max(known, key=abs, default=0) / 1e6)
         yield _gauge(names.WRITABLE, int(self.writable))
+        yield _gauge(names.TRACE_WRITABLE, int(not self.trace_damaged))
         build = GaugeMetricFamily(names.BUILD.name, names.BUILD.help, labels=names.BUILD.labels)
         build.add_metric([__version__], 1)
         yield build

@@ -83,6 +83,11 @@ WRITABLE = Metric(
     "1 if the last write succeeded, 0 if it failed: devices are told to come back later.",
 )
 
+TRACE_WRITABLE = Metric(
+    "crdtsync_trace_writable",
+    "0 if tables of the trace are damaged: changes are saved, and how they travel is not recorded.",
+)
+
 STAGE_NAMES = ("validate", "apply", "persist", "broadcast")
 RESULT_NAMES = ("accepted", "duplicate", "refused", "held", "failed")
 OTHER = "other"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 
+from crdtsync.database import is_damage
 from crdtsync_server.observing.metrics import Metrics
 from crdtsync_server.observing.notes import TraceNotes
 from crdtsync_server.observing.recorded import Recorded
 from crdtsync_server.observing.recording import Recorder
 from crdtsync_server.observing.settings import ObservingSettings
 from crdtsync_server.observing.tracer import Tracer
+from crdtsync_server.storage.store import Store
 from crdtsync_server.work import Origin, PushWork, Work
+
+logger = logging.getLogger("crdtsync.server.trace")
 
 OFF = ObservingSettings(metrics=False, trace=False)
 
@@ -30,6 +36,39 @@ class Observer:
         self.tracer = Tracer(on=settings.trace, now_us=now_us)
         on = settings.metrics or settings.trace
         self.recorder = Recorder(trace=settings.trace) if on else None
+
+    @property
+    def is_tracing(self) -> bool:
+        """Whether groups write rows about how ops travelled."""
+        return self.recorder is not None and self.recorder.trace
+
+    def stop_tracing(self, damage: sqlite3.Error, what: str) -> None:
+        """Tables of the trace are damaged: until the next start, ops go on without it."""
+        if self.recorder is not None:
+            self.recorder.trace = False
+        self.tracer.stop()
+        self.metrics.trace_damaged = True
+        logger.error(
+            "the trace of %s has damaged pages (%s): nothing more is recorded of how changes "
+            "travel until the server starts again. Changes are saved as before. Run crdtsync "
+            "verify, which says what else is damaged; a restored copy ends it",
+            what,
+            damage,
+        )
+
+    # ── from the service ────────────────────────────────────────────────────
+
+    async def start(self, store: Store) -> None:
+        """Bring the trace up to date with the end of the server before.
+
+        Raises sqlite3.Error where anything but the trace itself is at fault.
+        """
+        try:
+            await self.tracer.start(store)
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            self.stop_tracing(error, store.what)
 
     # ── from ingest ─────────────────────────────────────────────────────────
 

@@ -102,6 +102,11 @@ class OpReader:
         """The name of a space that the reader may enter."""
         return self._finder.space_name(space_id) or ""
 
+    def is_known(self, key: bytes) -> bool:
+        """Whether the reader may know of this op."""
+        accepted = self.accepted(key)
+        return accepted is not None or bool(self.attempts(key, accepted))
+
     def accepted(self, key: bytes) -> Accepted | None:
         """The op as it is in the log; None where it is not, or nothing of it may be read."""
         row = self._run("place_of_op", key).fetchone()

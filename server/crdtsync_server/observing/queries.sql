@@ -48,15 +48,6 @@ SELECT replicas.id, min(?1, spaces.seq), ?2 FROM replicas
 JOIN spaces ON spaces.id = replicas.space
 WHERE spaces.name = ?3 AND replicas.replica_id = ?4 AND min(?1, spaces.seq) > 0;
 
--- name: trim_cursor_reports
-DELETE FROM cursor_reports
-WHERE replica = (SELECT replicas.id FROM replicas JOIN spaces ON spaces.id = replicas.space
-                 WHERE spaces.name = ?1 AND replicas.replica_id = ?2)
-  AND seq <= (SELECT c.seq FROM cursor_reports c
-              JOIN replicas ON replicas.id = c.replica JOIN spaces ON spaces.id = replicas.space
-              WHERE spaces.name = ?1 AND replicas.replica_id = ?2
-              ORDER BY c.seq DESC LIMIT 1 OFFSET ?3);
-
 -- name: place_of_replica
 SELECT spaces.id, replicas.id FROM spaces
 JOIN replicas ON replicas.space = spaces.id AND replicas.replica_id = ?2
@@ -85,18 +76,48 @@ DELETE FROM attempts WHERE rowid IN (
     SELECT rowid FROM attempts
     WHERE rowid <= (SELECT max(rowid) FROM attempts) - ?1 ORDER BY rowid LIMIT ?2);
 
+-- name: first_kept_group
+-- Of the oldest pushes that are kept; ids of pushes and of groups grow together. NULL where a
+-- group decided none of these: then it is not known yet.
+SELECT CASE WHEN count(*) > 0 THEN min(grp)
+    ELSE (SELECT coalesce(max(id), 0) + 1 FROM groups) END
+FROM (SELECT grp FROM requests ORDER BY id LIMIT ?);
+
 -- name: drop_groups
-DELETE FROM groups WHERE id IN (
-    SELECT id FROM groups WHERE decided_us < ?1 ORDER BY decided_us LIMIT ?2);
+DELETE FROM groups WHERE id IN (SELECT id FROM groups WHERE id < ?1 ORDER BY id LIMIT ?2);
 
 -- name: drop_connections
 DELETE FROM connections WHERE id IN (
     SELECT id FROM connections
     WHERE connected_us < ?1 AND ended_us IS NOT NULL ORDER BY connected_us LIMIT ?2);
 
+-- name: drop_connections_beyond
+DELETE FROM connections WHERE id IN (
+    SELECT id FROM connections
+    WHERE id <= (SELECT max(id) FROM connections) - ?1 AND ended_us IS NOT NULL
+    ORDER BY id LIMIT ?2);
+
+-- name: drop_client_attempts_beyond
+-- What the push of the first row too many told goes with everything older.
+DELETE FROM client_attempts WHERE (op_id, request_id) IN (
+    SELECT op_id, request_id FROM client_attempts
+    WHERE request <= (SELECT request FROM client_attempts
+                      ORDER BY request DESC LIMIT 1 OFFSET ?1)
+    ORDER BY request LIMIT ?2);
+
 -- name: drop_cursor_reports
 DELETE FROM cursor_reports WHERE (replica, seq) IN (
     SELECT replica, seq FROM cursor_reports WHERE at_us < ?1 ORDER BY at_us LIMIT ?2);
+
+-- name: next_reporting_replica
+SELECT min(replica) FROM cursor_reports WHERE replica > ?;
+
+-- name: drop_cursor_reports_beyond
+DELETE FROM cursor_reports WHERE replica = ?1 AND seq IN (
+    SELECT seq FROM cursor_reports
+    WHERE replica = ?1 AND seq <= (SELECT seq FROM cursor_reports WHERE replica = ?1
+                                   ORDER BY seq DESC LIMIT 1 OFFSET ?2)
+    ORDER BY seq LIMIT ?3);
 
 -- name: any_space
 SELECT count(*) FROM (SELECT 1 FROM spaces LIMIT 1);

@@ -8,7 +8,6 @@ wrote is bounded before it is kept.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 
@@ -21,22 +20,13 @@ from crdtsync.documents.settling import ConflictChange
 from crdtsync.protocol.admission import Admission, last_common_seq
 from crdtsync.protocol.earlier import HELD, MAX_EARLIER, plausible_earlier
 from crdtsync.protocol.messages import Answer, Held, PushedOp, Receipt, RefusedOp, Transient
-from crdtsync_server.observing.notes import FailedPush, TraceNotes
+from crdtsync_server.observing.notes import MAX_NAME_CHARS, FailedPush, TraceNotes
 from crdtsync_server.observing.recorded import Recorded
 from crdtsync_server.storage.keys import uuid_bytes
 from crdtsync_server.work import AdmitWork, CursorNote, PushWork
 
-MAX_NAME_CHARS = 256
-"""Of a collection, record or field that an op which was not accepted named."""
-
 MAX_RETRIES = 1_000
 """Attempts of one op that are counted; a device may claim any number."""
-
-REPORTS_KEPT = 1_000
-"""Cursor reports per replica: a day and more of one that never rests. Older ops are then
-known to be on a replica, but no longer since when."""
-
-REPORTS_BETWEEN_TRIMS = 64
 
 OTHER = "other"
 
@@ -55,6 +45,8 @@ RESULTS: Mapping[type, str] = {
 }
 """What became of an op that did not enter the log by this push."""
 
+FAILED = RESULTS[Transient]
+
 
 def bounded(number: int) -> int:
     """A number that a device told, as the database can hold it."""
@@ -67,16 +59,18 @@ def known_code(code: str) -> str:
 
 
 class Recorder:
-    """Makes the recording of each group. ``trace``: whether rows are written at all."""
+    """Makes the recording of each group. ``trace``: whether rows are written at all; it is
+    switched off where they cannot be written, and figures for metrics still come."""
 
     def __init__(self, *, trace: bool) -> None:
         self.trace = trace
         self._last: dict[str, int] = {}
-        self._reports: Counter[tuple[str, str]] = Counter()
 
-    def start(self, connection: sqlite3.Connection, now_us: int) -> Recording:
-        """The recording of a group that begins."""
-        return Recording(self, connection, now_us)
+    def start(
+        self, connection: sqlite3.Connection, now_us: int, *, traced: bool = True
+    ) -> Recording:
+        """The recording of a group that begins; of one that is not ``traced``, without rows."""
+        return Recording(self, connection, now_us, trace=self.trace and traced)
 
     def forget(self) -> None:
         """A group failed: what it numbered does not exist."""
@@ -89,13 +83,6 @@ class Recorder:
             last = int(connection.execute(SQL[what]).fetchone()[0])
         self._last[what] = last + 1
         return last + 1
-
-    def reports_are_many(self, key: tuple[str, str]) -> bool:
-        """Whether it is time to look at how many cursor reports of a replica there are."""
-        self._reports[key] += 1
-        if len(self._reports) > 10_000:
-            self._reports.clear()
-        return self._reports[key] % REPORTS_BETWEEN_TRIMS == 0
 
 
 class Stopwatch:
@@ -114,9 +101,12 @@ class Stopwatch:
 class Recording:
     """Of one group. ``store`` writes its rows, within the group's transaction."""
 
-    def __init__(self, recorder: Recorder, connection: sqlite3.Connection, now_us: int) -> None:
+    def __init__(
+        self, recorder: Recorder, connection: sqlite3.Connection, now_us: int, *, trace: bool
+    ) -> None:
         self.seen = Recorded()
         self._recorder = recorder
+        self._trace = trace
         self._connection = connection
         self._now_us = now_us
         self._timing = True
@@ -160,7 +150,7 @@ class Recording:
         origin, seen, recorder = work.origin, self.seen, self._recorder
         seq, next_seq = seqs
         request = 0
-        if recorder.trace:
+        if self._trace:
             if seen.group is None:
                 seen.group = recorder.next_id(self._connection, "last_group")
             request = recorder.next_id(self._connection, "last_request")
@@ -231,7 +221,7 @@ class Recording:
 
     def note_admitted(self, work: AdmitWork, replica: int, admission: Admission) -> None:
         """A hello was admitted: its connection, and what the replica holds already."""
-        if not self._recorder.trace:
+        if not self._trace:
             return
         hello, origin = work.hello, work.origin
         row = (
@@ -251,24 +241,21 @@ class Recording:
 
     def note_cursors(self, cursors: Mapping[tuple[str, str], CursorNote]) -> None:
         """Replicas reported how far they are."""
-        if self._recorder.trace:
+        if self._trace:
             for (space, replica_id), note in cursors.items():
                 self._report(space, replica_id, note.seq, note.at_us)
 
     def _report(self, space: str, replica_id: str, seq: int, at_us: int) -> None:
-        run = self._connection.execute
-        run(SQL["add_cursor_report"], (seq, at_us, space, replica_id))
-        if self._recorder.reports_are_many((space, replica_id)):
-            run(SQL["trim_cursor_reports"], (space, replica_id, REPORTS_KEPT))
+        self._connection.execute(SQL["add_cursor_report"], (seq, at_us, space, replica_id))
 
     # ── at its end ──────────────────────────────────────────────────────────
 
     def store(self, notes: TraceNotes) -> None:
         """Write the rows of this group, and what was noted since the one before."""
-        if not self._recorder.trace:
+        if not self._trace:
             return
         run = self._connection.executemany
-        for push in notes.failed:
+        for push in notes.failed.pushes:
             self._note_failed(push)
         if self.seen.group is not None:
             self._connection.execute(SQL["add_group"], (self.seen.group, self._now_us))
@@ -293,16 +280,16 @@ class Recording:
         if found is None:
             return  # its space or replica was never stored: nobody could look it up
         request = self._recorder.next_id(self._connection, "last_request")
-        counted, self.seen = self.seen, Recorded()
-        others: dict[str, int] = {}
-        for one in push.ops:
-            answer = Transient(one.op.op_id, push.reason, 0)
-            self._note_other(one, answer, request, others)
-            if one.earlier and one.op.user == push.user:
-                self._note_earlier(one, answer, request)
-        self.seen = counted
-        row = (request, uuid_bytes(push.request_id), *found, push.user, None, push.received_us)
-        self._requests.append((*row, *_seqs_and_counts((0, 0), others)))
+        code = known_code(push.reason)
+        for op in push.ops:
+            names = (None, op.collection, op.record)
+            numbers = (bounded(op.created_us), bounded(op.attempts))
+            self._attempts.append((op.op_key, request, FAILED, code, *names, *numbers))
+            for one in op.earlier:
+                key = uuid_bytes(one.request_id)
+                self._told.append((op.op_key, key, one.sent_us, one.ended, request))
+        row = (request, push.request_key, *found, push.user, None, push.received_us)
+        self._requests.append((*row, *_seqs_and_counts((0, 0), {FAILED: push.count})))
 
 
 def _seqs_and_counts(seqs: tuple[int, int], others: Mapping[str, int]) -> tuple[int | None, ...]:

@@ -13,8 +13,9 @@ from starlette.routing import BaseRoute, Route
 from crdtsync.catalogue import lang_of
 from crdtsync_server.authentication import is_loopback
 from crdtsync_server.http import entered, service_of, signed_in, visibility
-from crdtsync_server.observing.finding import MAX_LIMIT, BadQuestion, Question
+from crdtsync_server.observing.finding import MAX_LIMIT, Question
 from crdtsync_server.observing.metrics import CONTENT_TYPE
+from crdtsync_server.observing.places import BadQuestion
 from crdtsync_server.observing.trace import read_trace
 from crdtsync_server.problems import Problem
 
@@ -50,6 +51,8 @@ async def readyz(request: Request) -> Response:
     fault = await service.store_watch.fault(service.store)
     if fault is not None:
         return PlainTextResponse(f"not ready: {fault}\n", status_code=503)
+    if service.metrics.trace_damaged:
+        return PlainTextResponse("ready, without the trace: it is damaged; run crdtsync verify\n")
     return PlainTextResponse("ready\n")
 
 
@@ -69,14 +72,24 @@ def _may_scrape(request: Request, token: str | None) -> None:
         if hmac.compare_digest(shown.strip().encode(), token.encode()):
             return
         raise Problem(401, "unauthorized", "this is not the metrics token of the server")
-    host = request.client.host if request.client else ""
-    if not is_loopback(host) or any(name in request.headers for name in FORWARDED):
+    peer = request.client.host if request.client else ""
+    through_proxy = any(name in request.headers for name in FORWARDED)
+    if through_proxy or not (is_loopback(peer) and is_loopback(_host_of(request))):
         raise Problem(
             403,
             "metrics_token_needed",
-            "from elsewhere than the server's own machine, metrics need Authorization: Bearer "
-            "with the setting metrics_token",
+            "metrics are open to the server's own machine only, under a name such as localhost "
+            "or 127.0.0.1; from elsewhere, or under another name, they need Authorization: "
+            "Bearer with the setting metrics_token",
         )
+
+
+def _host_of(request: Request) -> str:
+    """The name under which the server was asked: a page elsewhere can point a name of its own
+    at this machine (DNS rebinding) and let a browser here ask."""
+    host = request.headers.get("host", "").lower()
+    name, bracket, _ = host.partition("]")
+    return name + bracket if bracket else host.partition(":")[0]
 
 
 async def trace(request: Request) -> Response:

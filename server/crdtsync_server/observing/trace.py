@@ -17,17 +17,14 @@ from crdtsync_server.storage.reading import reading
 def read_trace(connection: sqlite3.Connection, question: Question) -> Trace:
     """Answer a question from one consistent view of the database.
 
-    Ops of which the reader may read nothing are left out, so a page may be shorter than
-    its limit and still have a ``next``. Raises BadQuestion.
+    Ops of which the reader may read nothing are left out and counted nowhere. Raises
+    BadQuestion.
     """
     with reading(connection):
         finder = Finder(connection, question)
-        page = finder.find()
-        teller = Teller(
-            OpReader(connection, question, finder),
-            Fates(connection),
-            question.lang,
-        )
+        reader = OpReader(connection, question, finder)
+        page = finder.find(reader.is_known)
+        teller = Teller(reader, Fates(connection), question.lang)
         told = [teller.tell(key) for key in page.keys]
     return Trace(
         query=question.query.strip(),

@@ -44,7 +44,14 @@ class Tracer:
 
     def keep(self, taken: TraceNotes) -> None:
         """The transaction failed: another one will write it."""
-        self._notes = taken.followed_by(self._notes)
+        if self.on:
+            taken.extend(self._notes)
+            self._notes = taken
+
+    def stop(self) -> None:
+        """Note nothing any more, and forget what waits. The next start begins anew."""
+        self.on = False
+        self._notes = TraceNotes()
 
     # ── what happens ────────────────────────────────────────────────────────
 
@@ -55,31 +62,21 @@ class Tracer:
 
     def published(self, recorded: Recorded, committed_us: int) -> None:
         """Its entries were handed out, and its answers are about to be."""
-        if recorded.group is not None:
+        if recorded.group is not None and self.on:
             self._notes.groups.append((committed_us, self._now_us(), recorded.group))
             self._came()
 
     def failed(self, work: PushWork, reason: str) -> None:
         """A push was told to come back, and no group decided it."""
         if self.on:
-            origin, push = work.origin, work.push
-            self._notes.add_failed(
-                FailedPush(
-                    push.request_id,
-                    origin.space,
-                    origin.replica_id,
-                    origin.user,
-                    work.received_us or self._now_us(),
-                    reason,
-                    push.ops,
-                )
-            )
+            received_us = work.received_us or self._now_us()
+            self._notes.failed.add(FailedPush.of(work.origin, work.push, received_us, reason))
             self._came()
 
     def ended(self, origin: Origin, code: int) -> None:
         """A connection that was admitted has ended. May be called twice."""
         row_id, origin.connection_id = origin.connection_id, None
-        if row_id is not None:
+        if row_id is not None and self.on:
             self._notes.ended.append((self._now_us(), code, row_id))
             self._came()
 
@@ -88,17 +85,14 @@ class Tracer:
     async def start(self, store: Store) -> None:
         """Note the end of connections that a server which was killed left open.
 
-        Raises StorageError.
+        Raises sqlite3.Error; nothing was noted then.
         """
 
         def job(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 end_lost_connections(connection, ABNORMAL)
 
-        try:
-            await store.write(job)
-        except sqlite3.Error as error:
-            raise explain(error, store.what) from error
+        await store.write(job)
 
     async def finish(self, store: Store) -> None:
         """Write what is left, after the last group. Where the disk does not take it, it is lost."""

@@ -132,7 +132,7 @@ def _measure(connection: sqlite3.Connection, asked: Asked) -> Overview:
         conflicts=conflicts,
         connections=connections_for_people(scope, travel),
         skew=clocks_for_people(scope, travel, known),
-        storage=storage_for_people(scope, asked.folder),
+        storage=storage_for_people(scope, asked.folder, whole_server=asked.may_enter is None),
         devices=devices,
         charts=charts_of(scope, travel, failing),
         reconciliation=reconciliation,

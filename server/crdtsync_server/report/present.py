@@ -29,7 +29,7 @@ from crdtsync_server.report.measures import (
     StorageRows,
 )
 from crdtsync_server.report.measures import Devices as DevicesPart
-from crdtsync_server.report.scope import OF_DEVICES, SQL, Scope
+from crdtsync_server.report.scope import OF_DEVICES, SQL, Scope, Space
 from crdtsync_server.report.travel import Joined, Travel
 from crdtsync_server.report.words import age_words, say, size_words
 from crdtsync_server.storage.keys import position
@@ -376,49 +376,68 @@ def conflict_moments(scope: Scope) -> tuple[list[int], list[int]]:
 # ── storage ─────────────────────────────────────────────────────────────────
 
 
-def storage_for_people(scope: Scope, folder: Path | None) -> Storage:
-    """Files of the data folder (None: a database in memory), rows, the largest records."""
-    files: list[StorageFile] = []
-    free_bytes = None
-    if folder is not None:
-        for path in sorted(folder.glob("crdtsync.db*")):
-            files.append(StorageFile(name=path.name, size_bytes=path.stat().st_size))
-        free_bytes = shutil.disk_usage(folder).free
-    records = 0
+def storage_for_people(scope: Scope, folder: Path | None, *, whole_server: bool) -> Storage:
+    """Files of the data folder (None: a database in memory), rows, the largest records.
+
+    Files and free space are those of the whole server, which is not shown to somebody who
+    may enter some of its spaces only.
+    """
+    shown = folder if whole_server else None
+    files, free_bytes = _files(shown)
     largest: list[LargeRecord] = []
     for space in scope.spaces:
-        bounds = (position(space.id, 0), position(space.id, space.seq))
-        records += scope.connection.execute(SQL["count_records"], bounds).fetchone()[0]
-        largest += _largest(scope, space.id, space.name, bounds)
+        largest += _largest(scope, space)
     largest.sort(key=lambda one: -one.size_bytes)
-    entries = sum(space.seq for space in scope.spaces)
-    rows = (
-        StorageRows(table="log", name=say("rows_log", scope.lang), rows=entries),
-        StorageRows(table="records", name=say("rows_records", scope.lang), rows=records),
-        StorageRows(table="spaces", name=say("rows_spaces", scope.lang), rows=len(scope.spaces)),
-    )
     used = sum(one.size_bytes for one in files)
-    key = "storage_memory" if free_bytes is None else "storage_used"
+    key = "storage_not_shown" if not whole_server else "storage_used" if shown else "storage_memory"
     words = say(key, scope.lang, used=size_words(used), free=size_words(free_bytes or 0))
     return Storage(
-        files=tuple(files),
-        rows=rows,
+        files=files,
+        rows=tuple(
+            StorageRows(table=table, name=say(f"rows_{table}", scope.lang), rows=rows)
+            for table, rows in _rows(scope)
+        ),
         largest=tuple(largest[:SHOWN_RECORDS]),
         free_bytes=free_bytes,
         words=words,
     )
 
 
-def _largest(
-    scope: Scope, space_id: int, name: str, bounds: tuple[int, int]
-) -> Iterator[LargeRecord]:
+def _files(folder: Path | None) -> tuple[tuple[StorageFile, ...], int | None]:
+    """The files of the database, and what is free beside them."""
+    if folder is None:
+        return (), None
+    found = (
+        StorageFile(name=path.name, size_bytes=path.stat().st_size)
+        for path in sorted(folder.glob("crdtsync.db*"))
+    )
+    return tuple(found), shutil.disk_usage(folder).free
+
+
+def _rows(scope: Scope) -> Iterator[tuple[str, int]]:
+    yield "log", sum(space.seq for space in scope.spaces)
+    if scope.seen.is_full:
+        # Which of them somebody else may know of would take reading every one.
+        bounds = (_bounds(space) for space in scope.spaces)
+        counts = (scope.connection.execute(SQL["count_records"], one) for one in bounds)
+        yield "records", sum(count.fetchone()[0] for count in counts)
+    yield "spaces", len(scope.spaces)
+
+
+def _bounds(space: Space) -> tuple[int, int]:
+    return position(space.id, 0), position(space.id, space.seq)
+
+
+def _largest(scope: Scope, space: Space) -> Iterator[LargeRecord]:
+    low, high = _bounds(space)
     values = {
-        "low": bounds[0],
-        "high": bounds[1],
+        "low": low,
+        "high": high,
         "most": RECORDS_WEIGHED,
-        "shown": SHOWN_RECORDS * 4,
+        "hiding": msgspec.json.encode(sorted(scope.seen.hiding)).decode(),
+        "shown": SHOWN_RECORDS,
     }
-    rows = scope.connection.execute(SQL["largest_records"], values)
-    seen = [row for row in rows if scope.seen.sees_collection(row[0])]
-    for collection, record, size_bytes in seen[:SHOWN_RECORDS]:
-        yield LargeRecord(space=name, collection=collection, record=record, size_bytes=size_bytes)
+    for collection, record, size_bytes in scope.connection.execute(SQL["largest_records"], values):
+        yield LargeRecord(
+            space=space.name, collection=collection, record=record, size_bytes=size_bytes
+        )

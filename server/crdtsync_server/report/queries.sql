@@ -95,10 +95,12 @@ ORDER BY e.at_us DESC LIMIT :most;
 SELECT count(*) FROM records WHERE position > ? AND position <= ?;
 
 -- name: largest_records
+-- Not those of collections in which something is hidden: a size tells of every field.
 SELECT collection, record, length(state) AS size_bytes FROM (
     SELECT collection, record, state FROM records
     WHERE position > :low AND position <= :high ORDER BY position DESC LIMIT :most
-) ORDER BY size_bytes DESC LIMIT :shown;
+) WHERE collection NOT IN (SELECT value FROM json_each(:hiding))
+ORDER BY size_bytes DESC LIMIT :shown;
 
 -- name: count_conflicts
 SELECT count(*) FROM conflicts;

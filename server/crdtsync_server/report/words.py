@@ -112,6 +112,10 @@ OWN: Final[Mapping[str, Words]] = {
     "rows_records": Words(en="records", ko="기록"),
     "rows_spaces": Words(en="spaces", ko="공간"),
     "storage_used": Words(en="{used} used, {free} free.", ko="{used} 사용, {free} 남음"),
+    "storage_not_shown": Words(
+        en="Files and free space are shown to those whose sign-in opens every space.",
+        ko="파일과 남은 용량은 모든 공간에 들어갈 수 있는 사용자에게만 보여요.",
+    ),
     "storage_memory": Words(en="The data is in memory only.", ko="데이터가 메모리에만 있어요."),
     # Acceptance.
     "acceptance_none": Words(

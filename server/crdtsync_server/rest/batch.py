@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 from starlette.responses import Response
 
@@ -18,7 +18,14 @@ from crdtsync_server.rest.looking import Look
 from crdtsync_server.rest.parsing import idempotency_key, read_body
 from crdtsync_server.rest.rendering import receipt_of
 from crdtsync_server.rest.shapes import BatchResult, BatchWritten, Refusal, Status
-from crdtsync_server.rest.submitting import Prepared, Write, prepare, submit
+from crdtsync_server.rest.submitting import (
+    Ground,
+    Prepared,
+    Write,
+    check_known,
+    prepare,
+    submit,
+)
 from crdtsync_server.rest.turns import turns
 from crdtsync_server.rest.versions import version_at
 from crdtsync_server.rest.wishes import (
@@ -34,9 +41,6 @@ from crdtsync_server.rest.words import words_of
 from crdtsync_server.rest.writes import settled, transient_problem
 from crdtsync_server.work import Check
 
-PREPARED_PER_LOOK = 50
-"""Ops that one reading job makes: about 10 ms of the one reading connection."""
-
 
 @dataclass(slots=True)
 class _Item:
@@ -45,55 +49,67 @@ class _Item:
     asked: BatchOp
     write: Write | None = None
     prepared: Prepared | None = None
+    pushed: PushedOp | None = None
     receipt: Receipt | None = None
     problem: Problem | None = None
     is_held: bool = False
 
 
 @dataclass(slots=True)
-class _Batch:
-    """The records as the earlier ops of the batch leave them, if they are accepted."""
+class _OnRecord:
+    """The items of a batch on one record, in their order, while their ops are made.
+
+    Records are taken one after the other, so that only one of them is in memory.
+    """
 
     call: Call
-    states: dict[tuple[str, str], RecordState] = field(default_factory=dict)
-    last: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The last op of the batch on each record."""
-    failed: set[tuple[str, str]] = field(default_factory=set)
-    """Records of which an op could not be made: what comes after it waits (invariant 10)."""
-    pushed: list[PushedOp] = field(default_factory=list)
-    checks: dict[str, Check] = field(default_factory=dict)
+    items: list[_Item] = field(default_factory=list)
+    done: int = 0
+    ground: Ground | None = None
+    """The record as the ops before leave it, if they are accepted."""
+    last: str | None = None
+    """The op before."""
+    has_failed: bool = False
+    """An op could not be made: what comes after it waits (invariant 10)."""
 
-    def prepare(self, look: Look, items: list[_Item]) -> None:
-        """Make the ops of these items, each on top of those before it."""
-        for item in items:
-            if item.write is None:
-                continue
-            key = (item.write.rules.name, item.write.record)
-            try:
-                item.prepared = self._prepare(look, item.write, key)
-            except Problem as problem:
-                self.failed.add(key)
-                item.problem = problem
-            else:
-                item.is_held = item.prepared is None
+    def prepare(self, look: Look) -> bool:
+        """Make ops, one at least; False where the job's time was up before the last."""
+        while self.done < len(self.items):
+            self._prepare(look, self.items[self.done])
+            self.done += 1
+            if not look.has_time:
+                break
+        if self.done < len(self.items):
+            return False
+        self.ground = None
+        return True
 
-    def _prepare(self, look: Look, write: Write, key: tuple[str, str]) -> Prepared | None:
-        if key in self.failed:
+    def _prepare(self, look: Look, item: _Item) -> None:
+        if self.has_failed and item.problem is None:
+            item.is_held = True
+            return
+        try:
+            if item.problem is not None:
+                raise item.problem
+            item.pushed = self._pushed(look, item)
+        except Problem as problem:
+            self.has_failed = True
+            item.problem = problem
+
+    def _pushed(self, look: Look, item: _Item) -> PushedOp | None:
+        assert item.write is not None
+        if self.ground is None:
+            self.ground = Ground.of(look, item.write)
+        item.prepared = prepare(self.call, look, item.write, self.ground)
+        op = item.prepared.op
+        if op is None:
             return None
-        state = self.states.get(key)
-        if state is None:
-            state = self.states[key] = look.whole_state(*key)
-        prepared = prepare(self.call, look, write, state)
-        op = prepared.op
-        if op is not None and prepared.receipt is not None:
-            self.pushed.append(PushedOp(op, None, op.time_us, 1))
-        elif op is not None:
-            self.pushed.append(PushedOp(op, self.last.get(key), op.time_us, 1))
-            self.last[key] = op.op_id
-            state.overlay(op)
-            if prepared.check is not None:
-                self.checks[op.op_id] = prepared.check
-        return prepared
+        if item.prepared.receipt is not None:
+            return PushedOp(op, None, op.time_us, 1)
+        pushed = PushedOp(op, self.last, op.time_us, 1)
+        self.last = op.op_id
+        self.ground.whole.overlay(op)
+        return pushed
 
 
 async def write_batch(call: Call) -> Response:
@@ -106,7 +122,8 @@ async def write_batch(call: Call) -> Response:
     items = [_item(call, one) for one in body.ops]
     async with turns(call.service, [one.op_id for one in body.ops]):
         await _write_all(call, items, request_id, size_bytes)
-    results = await call.look(lambda look: [_result(look, item, call) for item in items])
+    versions = await _versions(call, items)
+    results = [_result(item, versions.get(_key(item)), call) for item in items]
     accepted = sum(result.status in ("accepted", "unchanged") for result in results)
     return json_response(
         BatchWritten(
@@ -120,15 +137,53 @@ async def write_batch(call: Call) -> Response:
 
 async def _write_all(call: Call, items: list[_Item], request_id: str, size_bytes: int) -> None:
     """Make the ops, have them decided in one group, and note what became of each."""
-    batch = _Batch(call)
-    for start in range(0, len(items), PREPARED_PER_LOOK):
-        await call.look(partial(batch.prepare, items=items[start : start + PREPARED_PER_LOOK]))
+    await _prepare_all(call, items)
+    pushed = [item.pushed for item in items if item.pushed is not None]
     answers: dict[str, Answer] = {}
-    if batch.pushed:
-        given = await submit(call, request_id, batch.pushed, size_bytes, _all_checks(batch.checks))
+    if pushed:
+        given = await submit(call, request_id, pushed, size_bytes, _all_checks(items))
         answers = {answer.op_id: answer for answer in given}
     for item in items:
         await _settle(call, item, answers)
+
+
+async def _prepare_all(call: Call, items: list[_Item]) -> None:
+    """Make the ops, record by record, in as many jobs as their time allows."""
+    records: dict[tuple[str, str], _OnRecord] = {}
+    for item in items:
+        if item.write is not None:
+            records.setdefault(_key(item), _OnRecord(call)).items.append(item)
+    waiting = list(reversed(records.values()))
+
+    def step(look: Look) -> None:
+        while waiting and waiting[-1].prepare(look):
+            waiting.pop()
+            if not look.has_time:
+                return
+
+    while waiting:
+        await call.look(step)
+
+
+def _key(item: _Item) -> tuple[str, str]:
+    return (item.asked.collection, item.asked.id)
+
+
+async def _versions(call: Call, items: list[_Item]) -> dict[tuple[str, str], str]:
+    """The version of each record after the batch."""
+    waiting = {_key(item): item.write.rules for item in items if item.write is not None}
+    found: dict[tuple[str, str], str] = {}
+
+    def step(look: Look) -> None:
+        while waiting:
+            key, rules = waiting.popitem()
+            found[key] = version_at(look, look.seq_of_state(rules, key[1]))
+            if not look.has_time:
+                return
+
+    while waiting:
+        await call.look(step)
+    return found
 
 
 def _first_twice(names: list[str]) -> str | None:
@@ -148,6 +203,10 @@ def _item(call: Call, asked: BatchOp) -> _Item:
         write = Write(asked.op_id, rules, record_id(asked.id), wish, asked.time_us, if_match)
     except Problem as problem:
         return _Item(asked, problem=problem)
+    try:
+        check_known(call, write)
+    except Problem as problem:
+        return _Item(asked, write, problem=problem)
     return _Item(asked, write)
 
 
@@ -171,7 +230,12 @@ def _wish(asked: BatchOp) -> Wish:
     return Patch(asked.fields, asked.increment, asked.add, asked.remove, needs)
 
 
-def _all_checks(checks: dict[str, Check]) -> Check | None:
+def _all_checks(items: Iterable[_Item]) -> Check | None:
+    checks = {
+        item.asked.op_id: item.prepared.check
+        for item in items
+        if item.prepared is not None and item.prepared.check is not None
+    }
     if not checks:
         return None
 
@@ -203,13 +267,9 @@ async def _settle(call: Call, item: _Item, answers: dict[str, Answer]) -> None:
         item.problem = problem
 
 
-def _result(look: Look, item: _Item, call: Call) -> BatchResult:
+def _result(item: _Item, version: str | None, call: Call) -> BatchResult:
     asked = item.asked
     rules = None if item.write is None else item.write.rules
-    version = None
-    if rules is not None:
-        state = look.state(rules, asked.id)
-        version = version_at(look, 0 if state is None else state.seq)
     return BatchResult(
         op_id=asked.op_id,
         collection=asked.collection,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Annotated, Any
 
 import msgspec
@@ -24,6 +26,9 @@ from crdtsync_server.rest.shapes import Conflict, ConflictEvent, ConflictPage
 SCAN = 1_000
 """Rows that one request looks at: those that the reader may not see, or did not ask for, too."""
 
+MAX_STATES = 4
+"""Records that a page keeps in memory while it fills: some MB, where they are large."""
+
 MAX_EVENTS = 50
 """The newest steps of a conflict that are told."""
 
@@ -40,38 +45,85 @@ async def list_conflicts(call: Call) -> Response:
         call.collection(query.collection)
     elif query.record is not None:
         raise Problem(400, "bad_query", "record needs collection beside it")
-    return json_response(await call.look(lambda look: _page(look, query, call.lang)))
-
-
-def _page(look: Look, query: ConflictsQuery, lang: Lang) -> ConflictPage:
-    name = "open_conflicts" if query.status == "open" else "all_conflicts"
-    narrowed: tuple[str, ...] = ()
-    if query.collection is not None and query.record is not None:
-        name, narrowed = "conflicts_of_record", (query.collection, query.record)
-    after = (
-        (_DISTANT_US, 0) if query.after is None else read_cursor(query.after, tuple[_Place, _Place])
+    page = _Page(query, call.lang)
+    if query.after is not None:
+        page.at = read_cursor(query.after, tuple[_Place, _Place])
+    while not page.is_done:
+        await call.look(page.step)
+    return json_response(
+        ConflictPage(conflicts=page.found, next=write_cursor(*page.at) if page.has_next else None)
     )
-    found: list[Conflict] = []
-    last: tuple[int, int] | None = None
-    rows = 0
-    for row in look.iterate(name, look.space_id, *after, SCAN, *narrowed):
-        rows += 1
-        row_id, collection, record, root, status, opened_us, *rest = row
-        last = (opened_us, row_id)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page while it fills, one step of a reading job after the other."""
+
+    query: ConflictsQuery
+    lang: Lang
+    at: tuple[int, int] = (_DISTANT_US, 0)
+    """The last row that was looked at."""
+    found: list[Conflict] = attribute(default_factory=list)
+    rows: int = 0
+    states: _States = attribute(default_factory=lambda: _States())
+    is_done: bool = False
+    has_next: bool = False
+
+    def step(self, look: Look) -> None:
+        """Look at the next rows, one at least."""
+        query = self.query
+        name = "open_conflicts" if query.status == "open" else "all_conflicts"
+        narrowed: tuple[str, ...] = ()
+        if query.collection is not None and query.record is not None:
+            name, narrowed = "conflicts_of_record", (query.collection, query.record)
+        bounds = (*self.at, SCAN - self.rows)
+        for row in look.iterate(name, look.space_id, *bounds, *narrowed):
+            self.rows += 1
+            self.at = (row[5], row[0])
+            one = self._shown(look, row)
+            if one is not None:
+                self.found.append(one)
+            if len(self.found) >= query.limit or self.rows >= SCAN:
+                self.is_done = self.has_next = True
+                return
+            if not look.has_time:
+                return
+        self.is_done = True
+
+    def _shown(self, look: Look, row: tuple[Any, ...]) -> Conflict | None:
+        """The conflict of a row; None where it was not asked for, or may not be known."""
+        row_id, collection, record, root, status, *rest = row
+        query = self.query
         if query.status not in ("all", status) or query.collection not in (None, collection):
-            continue
+            return None
         rules = look.policy.collections.get(collection)
         field = None if rules is None else rules.by_root.get(root)
         if rules is None or field is None or not look.sight.seen.may_read(collection, root):
-            continue
-        state = look.state(rules, record)
+            return None
+        state = self.states.state(look, rules, record)
         if state is None:
-            continue
-        found.append(_conflict(look, rules, field, state, (row_id, status, opened_us, *rest), lang))
-        if len(found) >= query.limit:
-            return ConflictPage(conflicts=found, next=write_cursor(*last))
-    more = rows == SCAN and last is not None
-    return ConflictPage(conflicts=found, next=write_cursor(*last) if more and last else None)
+            return None
+        return _conflict(look, rules, field, state, (row_id, status, *rest), self.lang)
+
+
+class _States:
+    """The records that a page read last, as its reader may see them: conflicts of one record
+    often stand beside each other, and a record may hold thousands of values."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[int, RecordState | None]] = {}
+
+    def state(self, look: Look, rules: CollectionPolicy, record: str) -> RecordState | None:
+        """As ``Look.state``; read again only where it was changed since."""
+        key = (rules.name, record)
+        seq = look.true_seq(*key)
+        kept = self._kept.pop(key, None)
+        if kept is None or kept[0] != seq:
+            kept = (seq, look.state(rules, record))
+        self._kept[key] = kept
+        if len(self._kept) > MAX_STATES:
+            del self._kept[next(iter(self._kept))]
+        return kept[1]
 
 
 def _conflict(

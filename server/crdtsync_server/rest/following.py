@@ -59,9 +59,9 @@ async def get_changes(call: Call) -> Response:
             if page.changes:
                 return json_response(page)
             left_s = deadline_s - loop.time()
-            if page.next < page.head and left_s > 0 and follower.is_over() is None:
+            if left_s > 0 and page.next < page.head and follower.is_over() is None:
                 continue
-            if await follower.wait(left_s) != "more":
+            if left_s <= 0 or await follower.wait(left_s) != "more":
                 return json_response(page)
 
 

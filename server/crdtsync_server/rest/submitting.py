@@ -73,13 +73,34 @@ class Prepared:
 # ── before ingest ───────────────────────────────────────────────────────────
 
 
-def prepare(call: Call, look: Look, write: Write, state: RecordState | None = None) -> Prepared:
-    """Find the op in the log, or make it on ``state`` (default: the committed record).
-
-    Raises Problem where it cannot be written.
-    """
+def check_known(call: Call, write: Write) -> None:
+    """Raises Problem for a field that the writer may not know. Needs no look, and comes
+    before every other answer."""
     for name in write.wish.names:
         call.field(write.rules, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a write is built on."""
+
+    whole: RecordState
+    """The record, and on top of it what the same batch wrote before."""
+    shown: RecordState | None
+    """The committed record as the writer may see it; None where they may not know of it."""
+
+    @classmethod
+    def of(cls, look: Look, write: Write) -> Ground:
+        """The committed record, decoded once."""
+        whole = look.whole_state(write.rules.name, write.record)
+        return cls(whole, look.shown_of(whole))
+
+
+def prepare(call: Call, look: Look, write: Write, ground: Ground | None = None) -> Prepared:
+    """Find the op in the log, or make it on ``ground`` (default: the committed record).
+
+    ``check_known`` has passed. Raises Problem where it cannot be written.
+    """
     known = look.known_op(write.op_id)
     if known is not None:
         first = op_of(known.entry)
@@ -88,8 +109,8 @@ def prepare(call: Call, look: Look, write: Write, state: RecordState | None = No
         return Prepared(receipt=receipt, op=first if is_whole else None)
     _check_permission(call, write)
     _check_names(call, write)
-    whole = look.whole_state(write.rules.name, write.record) if state is None else state
-    shown = look.state(write.rules, write.record)
+    ground = ground or Ground.of(look, write)
+    whole, shown = ground.whole, ground.shown
     basis = _basis(call, look, write, shown)
     _check_presence(call, write, shown, whole, basis)
     author = Authorship(

@@ -19,7 +19,7 @@ from crdtsync_server.rest.parsing import entity_tags, idempotency_key, read_body
 from crdtsync_server.rest.refusals import refused
 from crdtsync_server.rest.rendering import nothing_of, receipt_of, record_of
 from crdtsync_server.rest.shapes import Record, Written
-from crdtsync_server.rest.submitting import Write, prepare, receipt_again, submit
+from crdtsync_server.rest.submitting import Write, check_known, prepare, receipt_again, submit
 from crdtsync_server.rest.turns import turns
 from crdtsync_server.rest.versions import entity_tag, version_at
 from crdtsync_server.rest.wishes import NEEDS_LIVE, NEEDS_NEW, Delete, Patch, Resolve, Restore, Wish
@@ -62,6 +62,7 @@ async def _write(call: Call, wish: Wish, time_us: int | None, size_bytes: int) -
         time_us=time_us,
         if_match=entity_tags(call.request, "if-match"),
     )
+    check_known(call, write)
     receipt = await _receipt(call, write, size_bytes)
     record = await call.look(lambda look: shown_record(look, write.rules, write.record))
     answer = Written(
@@ -104,8 +105,7 @@ async def settled(call: Call, write: Write, answer: Answer) -> Receipt:
 
 
 def _version_now(look: Look, write: Write) -> str:
-    state = look.state(write.rules, write.record)
-    return version_at(look, 0 if state is None else state.seq)
+    return version_at(look, look.seq_of_state(write.rules, write.record))
 
 
 def transient_problem(answer: Transient) -> Problem:

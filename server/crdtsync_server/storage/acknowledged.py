@@ -27,6 +27,14 @@ LOOK_UPS = 4_000
 """Op_ids that one group looks up to fold ranges, about 20 ms. What is left waits for the
 replica's next report; its ranges stay until then."""
 
+FOLDED_AT_ONCE = 8
+"""Ranges of one replica that one group folds, and so reads: 128 kB. An honest device reports
+4 at once."""
+
+RANGES_HELD = 2 * RANGES_KEPT
+"""Ranges of a replica that stay while they wait to be folded, 1 MB. A device that reports
+faster than its ranges are folded is not listened to until there is room."""
+
 KEY_BYTES = 16
 
 
@@ -62,7 +70,12 @@ def xor(first: bytes, second: bytes) -> bytes:
 def store_acknowledged(
     connection: sqlite3.Connection, sql: Mapping[str, str], notes: Iterable[AcknowledgedNote]
 ) -> None:
-    """Store what replicas reported, and fold their older ranges."""
+    """Store what replicas reported, and fold their older ranges.
+
+    What comes beyond ``RANGES_HELD`` is left out, and so is what follows on something that
+    was left out, here or before: the replica's next welcome names the end of what is
+    stored, and it reports from there again.
+    """
     touched: dict[int, int] = {}
     for note in notes:
         found = connection.execute(
@@ -71,7 +84,11 @@ def store_acknowledged(
         if found is None:
             continue
         replica, space_id = found
+        touched[replica] = space_id
         told = note.digest
+        held, until_seq = connection.execute(sql["extent_of_acknowledged"], (replica,)).fetchone()
+        if held and (held >= RANGES_HELD or told.from_seq > until_seq):
+            continue
         _put(
             connection,
             sql,
@@ -86,7 +103,6 @@ def store_acknowledged(
                 b"",
             ),
         )
-        touched[replica] = space_id
     left = LOOK_UPS
     for replica, space_id in touched.items():
         left = _fold(connection, sql, replica, space_id, left)
@@ -101,7 +117,7 @@ def _fold(
 ) -> int:
     """Fold what is above the bound as far as ``left`` look-ups go; how many are left."""
     (many,) = connection.execute(sql["count_acknowledged"], (replica,)).fetchone()
-    excess = many - RANGES_KEPT
+    excess = min(many - RANGES_KEPT, FOLDED_AT_ONCE)
     if excess <= 0 or left <= 0:
         return left
     rows = connection.execute(sql["acknowledged_of"], (replica, excess + 1)).fetchall()

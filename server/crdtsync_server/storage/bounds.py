@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from crdtsync.documents.errors import InvalidOp
+from crdtsync_server.storage.keys import SEQ_BITS
 
 GRAVES_SHARE = 10
-"""One user may dig this part of a space's graves, between two starts of the server, so that
-nobody takes them away from everyone else. Honest ops name a handful."""
+"""One user may have this part of a space's graves open, of those dug since the server's start
+or its last failed group, so that nobody takes them away from everyone else. Honest ops name
+a handful."""
 
 
-MAX_DIGGERS = 10_000
-"""Users whose share is remembered; beyond it everyone begins anew."""
+MAX_DIGS = 50_000
+"""Ops that dug, remembered with their users; beyond it everyone's share begins anew."""
 
 
 class Bounds(NamedTuple):
@@ -34,11 +36,13 @@ class Filling:
         self._records: dict[int, int] = {}
         self._graves: dict[int, int] | None = None
         self._dug_by: dict[tuple[int, str], int] = {}
+        self._diggers: dict[int, str] = {}
 
     def forget(self) -> None:
         """A group failed: count again when it is needed."""
         self._records.clear()
         self._graves = None
+        self._forget_diggers()
 
     def check_record(
         self, connection: sqlite3.Connection, sql: Mapping[str, str], space_id: int, bounds: Bounds
@@ -82,15 +86,27 @@ class Filling:
                 "such are remembered already; send the changes that wrote them first",
             )
 
-    def graves_dug(self, space_id: int, user: str, count: int) -> None:
-        """After ``check_graves``."""
+    def graves_dug(self, place: int, user: str, count: int) -> None:
+        """After ``check_graves``: the op at ``place`` in the log, by ``user``, dug them."""
         assert self._graves is not None
+        space_id = place >> SEQ_BITS
         self._graves[space_id] = self._graves.get(space_id, 0) + count
-        if len(self._dug_by) >= MAX_DIGGERS:
-            self._dug_by.clear()
+        if not count:
+            return
+        if len(self._diggers) >= MAX_DIGS:
+            self._forget_diggers()
+        self._diggers[place] = user
         self._dug_by[(space_id, user)] = self._dug_by.get((space_id, user), 0) + count
 
-    def graves_closed(self, space_id: int, count: int) -> None:
-        """What was missing has arrived."""
+    def grave_closed(self, place: int) -> None:
+        """What was missing has arrived; ``place`` is where the grave was dug from."""
+        space_id = place >> SEQ_BITS
         if self._graves is not None:
-            self._graves[space_id] = self._graves.get(space_id, 0) - count
+            self._graves[space_id] = self._graves.get(space_id, 0) - 1
+        user = self._diggers.get(place)
+        if user is not None:
+            self._dug_by[(space_id, user)] -= 1
+
+    def _forget_diggers(self) -> None:
+        self._dug_by.clear()
+        self._diggers.clear()

@@ -21,7 +21,7 @@ class Graves:
     def __init__(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
         self._connection = connection
         self._sql = sql
-        self._known: dict[bytes, dict[Place, set[tuple[str, int]]]] = {}
+        self._known: dict[bytes, dict[Place, dict[tuple[str, int], int]]] = {}
 
     def prefetch(self, keys: Sequence[bytes]) -> None:
         """Read the graves of these ops. Mostly there is none at all."""
@@ -29,8 +29,8 @@ class Graves:
             return
         for placeholders, chunk in in_chunks(keys):
             statement = self._sql["find_graves"].replace("/*ids*/", placeholders)
-            for key, root, n, *place in self._connection.execute(statement, chunk):
-                self._add(key, (place[0], place[1], place[2]), root, n)
+            for key, root, n, *place, dug_from in self._connection.execute(statement, chunk):
+                self._add(key, (place[0], place[1], place[2]), root, n, dug_from)
 
     def of(
         self, key: bytes, space_id: int, collection: str, record: str
@@ -53,26 +53,24 @@ class Graves:
         """
         space_id, new = place >> SEQ_BITS, 0
         for key, root, n in missing:
-            self._add(key, (space_id, collection, record), root, n)
+            self._add(key, (space_id, collection, record), root, n, place)
             cursor = self._connection.execute(
                 self._sql["dig_grave"], (key, root, n, space_id, collection, record, place)
             )
             new += cursor.rowcount
         return new
 
-    def close(self, key: bytes) -> dict[int, int]:
+    def close(self, key: bytes) -> list[int]:
         """The op has arrived: from now on its receipt tells what became of it.
 
-        How many graves were closed, by space id.
+        For each grave that was closed, the place in the log that it was dug from.
         """
         known = self._known.pop(key, None)
         if known is None:
-            return {}
+            return []
         self._connection.execute(self._sql["close_graves"], (key,))
-        closed: dict[int, int] = {}
-        for (space_id, _, _), entries in known.items():
-            closed[space_id] = closed.get(space_id, 0) + len(entries)
-        return closed
+        return [dug_from for entries in known.values() for dug_from in entries.values()]
 
-    def _add(self, key: bytes, place: Place, root: str, n: int) -> None:
-        self._known.setdefault(key, {}).setdefault(place, set()).add((root, n))
+    def _add(self, key: bytes, place: Place, root: str, n: int, dug_from: int) -> None:
+        # A grave that is there already stays its first digger's, as in the table.
+        self._known.setdefault(key, {}).setdefault(place, {}).setdefault((root, n), dug_from)

@@ -327,11 +327,11 @@ class Group:
             if self._recording is not None:
                 self._recording.note_conflicts(entry.collection, decision.conflicts)
         filling = self._cache.filling
-        for space_id, count in self._graves.close(key).items():
-            filling.graves_closed(space_id, count)
+        for dug_from in self._graves.close(key):
+            filling.grave_closed(dug_from)
         if missing:
             dug = self._graves.dig(missing, place, entry.collection, entry.record)
-            filling.graves_dug(head.space_id, entry.user, dug)
+            filling.graves_dug(place, entry.user, dug)
         if not cached.state.seq:
             filling.record_added(head.space_id)
         if decision.removed:

@@ -34,15 +34,24 @@ class Ledger:
         self._cache = Cache()
 
     def commit_group(
-        self, connection: sqlite3.Connection, works: Sequence[Work], notes: Notes, now_us: int
+        self,
+        connection: sqlite3.Connection,
+        works: Sequence[Work],
+        notes: Notes,
+        now_us: int,
+        *,
+        traced: bool = True,
     ) -> GroupResult:
-        """Decide ``works`` in order and commit them as one transaction.
+        """Decide ``works`` in order and commit them as one transaction. Without ``traced`` no
+        table of the trace is touched.
 
         When it returns, every decision is durable (invariant 2). When it
         raises, nothing of the group happened, and nothing that was held in
         memory is trusted any more.
         """
-        recording = None if self._recorder is None else self._recorder.start(connection, now_us)
+        recording = None
+        if self._recorder is not None:
+            recording = self._recorder.start(connection, now_us, traced=traced)
         try:
             with transaction(connection):
                 group = Group(

@@ -92,7 +92,7 @@ SELECT count(*) FROM records WHERE space = ?;
 SELECT space, count(*) FROM graves GROUP BY space;
 
 -- name: find_graves
-SELECT op_id, root, n, space, collection, record FROM graves WHERE op_id IN (/*ids*/);
+SELECT op_id, root, n, space, collection, record, position FROM graves WHERE op_id IN (/*ids*/);
 
 -- name: any_grave
 SELECT 1 FROM graves LIMIT 1;
@@ -147,6 +147,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: acknowledged_until
 SELECT coalesce(max(to_seq), 0) FROM acknowledged WHERE replica = ?;
+
+-- name: extent_of_acknowledged
+SELECT count(*), coalesce(max(to_seq), 0) FROM acknowledged WHERE replica = ?;
 
 -- name: acknowledged_of
 SELECT to_seq, from_seq, count, digest, received_us, op_ids, missing FROM acknowledged

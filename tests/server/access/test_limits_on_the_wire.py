@@ -15,7 +15,9 @@ from crdtsync.protocol.messages import Receipt, RefusedOp, Transient
 from crdtsync_server.access import access
 from crdtsync_server.access.settings import AccessSettings
 from crdtsync_server.storage.bounds import Bounds, Filling
+from crdtsync_server.storage.keys import position
 from tests.server.serving import Wire, device, hello_of, new_id, rows_of, serving, write
+from tests.server.test_group_faults import faulty_store
 
 
 async def test_a_flood_of_ops_is_told_to_come_back_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -71,8 +73,9 @@ async def test_who_finds_no_seat_is_told_when_to_come_back(
 async def test_sockets_that_never_say_hello_keep_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access, "MAX_WAITING", 5)
-    async with serving(tmp_path) as server, AsyncExitStack() as stack:
+    monkeypatch.setattr(access, "MAX_WAITING", 4)
+    few = AccessSettings(connections=1)  # and its seat is free
+    async with serving(tmp_path, access=few) as server, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(await Wire.open(server.url)) for _ in range(8)]
         assert server.service.access.waiting == 5
         for wire in silent[:3]:
@@ -137,15 +140,63 @@ async def test_values_that_arrive_late_free_their_place(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "SELECT count(*) FROM graves") == [(0,)]
 
 
+async def test_a_user_whose_values_arrived_may_name_others(tmp_path: Path) -> None:
+    small = AccessSettings(graves_per_space=10)  # one per user
+    async with serving(tmp_path, access=small) as server, device(server) as wire:
+        for _ in range(3):
+            late = write({"r/name": '"late"'})
+            seen = {"r/name": [EntryId(late.op_id, 0)]}
+            await wire.accept(write({"r/name": '"n"'}, supersedes=seen))
+            again = {"r/name": [EntryId(late.op_id, 0), *unseen(1)]}
+            (answer,) = await wire.push(write({"r/name": '"m"'}, supersedes=again))
+            assert isinstance(answer, RefusedOp)
+            assert answer.code == "too_many_unseen"
+            await wire.accept(late)
+    assert rows_of(tmp_path, "SELECT count(*) FROM graves") == [(0,)]
+
+
+async def test_a_grave_stays_its_first_diggers_within_one_group(tmp_path: Path) -> None:
+    small = AccessSettings(graves_per_space=30)  # three per user
+    late = write({"r/name": '"late"'})
+    seen = {"r/name": [EntryId(late.op_id, 0)]}
+    async with serving(tmp_path, access=small) as server, device(server) as wire:
+        shares = server.service.ingest._ledger._cache.filling._dug_by
+        async with device(server, "lee") as other:
+            await other.accept(write({"r/name": '"n"'}, user="lee", supersedes=seen))
+        assert dict(shares) == {(1, "lee"): 1}
+        answers = await wire.push(write({"r/name": '"m"'}, supersedes=seen), late)
+        assert all(isinstance(one, Receipt) for one in answers)
+        assert dict(shares) == {(1, "lee"): 0}
+
+
+async def test_groups_that_failed_take_nothing_of_a_users_share(tmp_path: Path) -> None:
+    small = AccessSettings(graves_per_space=10)  # one per user
+    store, writer = faulty_store(tmp_path)
+    op = write({"r/name": '"x"'}, supersedes={"r/name": unseen(1)})
+    async with serving(tmp_path, store=store, access=small) as server, device(server) as wire:
+        writer.connection.fail_on = "COMMIT"
+        for _ in range(3):
+            (answer,) = await wire.push(op)
+            assert isinstance(answer, Transient)
+            assert answer.reason == "disk_fault"
+        writer.connection.fail_on = None
+        await wire.accept(op)
+    assert rows_of(tmp_path, "SELECT count(*) FROM graves") == [(1,)]
+
+
 def test_many_diggers_are_forgotten_together(monkeypatch: pytest.MonkeyPatch) -> None:
     from crdtsync_server.storage import bounds
 
-    monkeypatch.setattr(bounds, "MAX_DIGGERS", 3)
+    monkeypatch.setattr(bounds, "MAX_DIGS", 3)
     filling = Filling()
     filling._graves = {}
     for n in range(10):
-        filling.graves_dug(1, f"user {n}", 1)
-    assert len(filling._dug_by) <= 3
+        filling.graves_dug(position(1, n + 1), f"user {n}", 1)
+    assert 0 < len(filling._diggers) == len(filling._dug_by) <= 3
     assert filling._graves == {1: 10}
+    for n in range(10):  # those of diggers who were forgotten close all the same
+        filling.grave_closed(position(1, n + 1))
+    assert filling._graves == {1: 0}
+    assert set(filling._dug_by.values()) == {0}
     assert Bounds() == Bounds(1_000_000, 200_000)
     assert "count_graves" in queries("crdtsync_server.storage", "queries.sql")

@@ -151,7 +151,10 @@ def test_of_those_who_say_nothing_the_oldest_goes_first() -> None:
         def cut(self) -> None:
             Silent.cut_off += 1
 
-    access = Access(AccessSettings(), now_us=lambda: 0, revoked=lambda covers: None)
+    settings = AccessSettings(connections=3)
+    access = Access(settings, now_us=lambda: 0, revoked=lambda covers: None)
+    for user in ("kim", "lee", "han"):
+        access.quotas.seats.take(user, "ward")
     first = Silent()
     access.wait(first)
     for _ in range(MAX_WAITING + 9):
@@ -159,6 +162,31 @@ def test_of_those_who_say_nothing_the_oldest_goes_first() -> None:
     assert (Silent.cut_off, access.waiting) == (10, MAX_WAITING)
     access.waited(first)  # long gone
     assert access.waiting == MAX_WAITING
+
+
+def test_as_many_as_there_are_seats_may_come_back_at_one_moment() -> None:
+    class Honest:
+        cut_off = 0
+
+        def cut(self) -> None:
+            Honest.cut_off += 1
+
+    settings = AccessSettings(connections=2 * MAX_WAITING)
+    access = Access(settings, now_us=lambda: 0, revoked=lambda covers: None)
+    back = [Honest() for _ in range(settings.connections)]
+    for one in back:
+        access.wait(one)
+    assert (Honest.cut_off, access.waiting) == (0, settings.connections)
+    for number, one in enumerate(back[1:]):
+        assert access.quotas.seats.take(f"user {number}", f"ward {number}") is None
+        access.waited(one)
+    # With the seats taken, those who wait have no more room than ever.
+    for _ in range(MAX_WAITING + 7):
+        access.wait(Honest())
+    assert (Honest.cut_off, access.waiting) == (7, MAX_WAITING + 1)
+    access.quotas.seats.take("the last", "ward")
+    access.wait(Honest())
+    assert (Honest.cut_off, access.waiting) == (9, MAX_WAITING)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from crdtsync.documents.ops import EntryId
 from crdtsync.protocol.messages import CursorReport, EarlierAttempt, OutboxSummary
 from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
 from crdtsync_server.observing import store_watch
 from crdtsync_server.observing.histogram import Histogram
 from crdtsync_server.observing.metrics import Metrics
@@ -20,7 +21,7 @@ from crdtsync_server.observing.settings import ObservingSettings
 from crdtsync_server.service import RunningServer
 from tests.server.access.asking import ask
 from tests.server.observing.traced import Clock, again, greeting, observed
-from tests.server.serving import START_US, Wire, device, hello_of, new_id, push_of, write
+from tests.server.serving import START_US, Wire, device, hello_of, new_id, push_of, serving, write
 
 
 async def scrape(server: RunningServer) -> dict[str, float]:
@@ -154,6 +155,13 @@ async def test_two_servers_in_one_process_count_for_themselves(tmp_path: Path) -
         assert (await scrape(other))[accepted] == 0
 
 
+class Nobody:
+    """Lets nobody in."""
+
+    async def authenticate(self, credentials: Credentials) -> Identity:
+        raise NotAuthenticated("nobody")
+
+
 class TestWhoMayScrape:
     async def test_this_machine_without_a_token(self, tmp_path: Path) -> None:
         async with observed(tmp_path) as server:
@@ -169,6 +177,20 @@ class TestWhoMayScrape:
             elsewhere: dict[str, Any] = {header.replace("-", "_"): "203.0.113.9"}
             answer = await ask(server, "/metrics", **elsewhere)
         assert (answer.status, answer.json["code"]) == (403, "metrics_token_needed")
+
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil", ""])
+    async def test_no_page_that_points_its_own_name_at_this_machine(
+        self, tmp_path: Path, host: str
+    ) -> None:
+        access = AccessSettings(metrics_token="s3cret-and-long-enough-for-anyone")
+        async with serving(tmp_path, dev=False, authenticator=Nobody(), access=access) as server:
+            answer = await ask(server, "/metrics", Host=host)
+            assert (answer.status, answer.json["code"]) == (403, "metrics_token_needed")
+            assert "localhost" in answer.json["detail"]
+            token = f"Bearer {access.metrics_token}"
+            assert (await ask(server, "/metrics", Host=host, Authorization=token)).status == 200
+            for own in ("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]", "[::1]:8000"):
+                assert (await ask(server, "/metrics", Host=own)).status == 200, own
 
     async def test_the_token_opens_it_and_another_one_does_not(self, tmp_path: Path) -> None:
         access = AccessSettings(metrics_token="s3cret-and-long-enough-for-anyone")

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from crdtsync.protocol.messages import OutboxSummary
 from crdtsync_server.observing import trimming
-from crdtsync_server.observing.recording import REPORTS_BETWEEN_TRIMS, REPORTS_KEPT, Recorder
-from crdtsync_server.observing.trimming import SLICE_REQUESTS, trim_trace
+from crdtsync_server.observing.trimming import (
+    REPORTS_KEPT,
+    SLICE_REPLICAS,
+    SLICE_REQUESTS,
+    SLICE_ROWS,
+    trim_reports,
+    trim_trace,
+)
 from crdtsync_server.settings import Retention
 from crdtsync_server.storage.store import connect_writer
-from crdtsync_server.work import CursorNote
 from tests.server.observing.traced import Clock, greeting, observed, trace
-from tests.server.serving import START_US, device, new_id, rows_of, write
+from tests.server.serving import START_US, device, rows_of, write
 
 DAY_US = 86_400_000_000
 TABLES = ("requests", "attempts", "client_attempts", "groups", "connections", "cursor_reports")
@@ -113,23 +117,82 @@ def test_a_slice_that_fails_changes_nothing(database: sqlite3.Connection) -> Non
     assert counts(database) == {4}
 
 
-def test_cursor_reports_of_one_replica_are_bounded(database: sqlite3.Connection) -> None:
-    database.execute("INSERT INTO spaces (name, seq, created_us) VALUES ('ward-3', 1000000, 0)")
-    replica = new_id()
-    database.execute(
-        "INSERT INTO replicas (space, replica_id, user, first_seen_us, last_seen_us) "
-        "VALUES (1, ?, 'kim', 0, 0)",
-        (replica,),
-    )
-    recorder = Recorder(trace=True)
-    database.execute("BEGIN")
-    for seq in range(1, REPORTS_KEPT + 3 * REPORTS_BETWEEN_TRIMS):
-        note = CursorNote(seq, OutboxSummary(), seq)
-        recorder.start(database, seq).note_cursors({("ward-3", replica): note})
-    database.execute("COMMIT")
-    (many, newest) = database.execute("SELECT count(*), max(seq) FROM cursor_reports").fetchone()
-    assert REPORTS_KEPT <= many < REPORTS_KEPT + REPORTS_BETWEEN_TRIMS
-    assert newest == REPORTS_KEPT + 3 * REPORTS_BETWEEN_TRIMS - 1
+def test_groups_go_with_the_pushes_that_they_decided(database: sqlite3.Connection) -> None:
+    fill(database, days=20)
+    database.execute("UPDATE requests SET grp = NULL WHERE id = 16")  # no group decided it
+    trim_all(database, before_us=0, max_requests=5)
+    assert database.execute("SELECT id FROM groups").fetchall() == [(n,) for n in range(17, 21)]
+    trim_all(database, before_us=30 * DAY_US)
+    assert counts(database) == {0}
+
+
+def test_groups_stay_while_no_kept_push_tells_which_are_needed(
+    database: sqlite3.Connection,
+) -> None:
+    fill(database, days=3)
+    database.execute("UPDATE requests SET grp = NULL")
+    trim_all(database, before_us=DAY_US)
+    assert database.execute("SELECT count(*) FROM requests").fetchone() == (2,)
+    assert database.execute("SELECT count(*) FROM groups").fetchone() == (3,)
+
+
+def test_of_connections_and_told_attempts_the_newest_stay_whatever_their_age(
+    database: sqlite3.Connection,
+) -> None:
+    fill(database, days=20)
+    database.execute("UPDATE connections SET ended_us = NULL WHERE id = 3")
+    trim_all(database, before_us=0, max_connections=4, max_client_attempts=6)
+    assert database.execute("SELECT id FROM connections").fetchall() == [
+        (n,) for n in (3, 17, 18, 19, 20)
+    ]
+    told = database.execute("SELECT request FROM client_attempts ORDER BY request").fetchall()
+    assert told == [(n,) for n in range(15, 21)]
+    assert database.execute("SELECT count(*) FROM requests").fetchone() == (20,)
+
+
+def test_cursor_reports_are_bounded_for_each_replica_and_the_newest_stay(
+    database: sqlite3.Connection,
+) -> None:
+    many = {1: REPORTS_KEPT + 10, 2: 7, 3: REPORTS_KEPT + 2 * SLICE_ROWS, 9: REPORTS_KEPT}
+    add_reports(database, many)
+    assert trim_all_reports(database) > 2, "no slice drops more than SLICE_ROWS"
+    found = "SELECT replica, count(*), max(seq) FROM cursor_reports GROUP BY replica"
+    assert database.execute(found).fetchall() == [
+        (replica, min(number, REPORTS_KEPT), number) for replica, number in many.items()
+    ]
+    assert trim_all_reports(database) == 1
+
+
+def test_a_slice_looks_at_so_many_replicas_and_the_next_goes_on_behind_them(
+    database: sqlite3.Connection,
+) -> None:
+    add_reports(database, dict.fromkeys(range(1, SLICE_REPLICAS + 2), 2))
+    first = trim_reports(database, after_replica=0, kept=1)
+    assert first == SLICE_REPLICAS
+    assert trim_reports(database, after_replica=first, kept=1) is None
+    assert database.execute("SELECT count(*) FROM cursor_reports").fetchone() == (first + 1,)
+
+
+def add_reports(connection: sqlite3.Connection, many: dict[int, int]) -> None:
+    """So many cursor reports of each replica."""
+    connection.execute("BEGIN")
+    for replica, number in many.items():
+        connection.executemany(
+            "INSERT INTO cursor_reports VALUES (?, ?, 1)",
+            ((replica, seq) for seq in range(1, number + 1)),
+        )
+    connection.execute("COMMIT")
+
+
+def trim_all_reports(connection: sqlite3.Connection) -> int:
+    """Slices to the end of the replicas; how many there were."""
+    slices, replica = 0, 0
+    while True:
+        slices += 1
+        following = trim_reports(connection, after_replica=replica)
+        if following is None:
+            return slices
+        replica = following
 
 
 async def test_a_round_of_the_server_trims_the_trace_with_the_log(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from crdtsync.documents.ops import SAFE_INTEGER
+from crdtsync.protocol import close_codes
 from crdtsync.protocol.earlier import MAX_EARLIER
 from crdtsync.protocol.messages import (
     CursorReport,
@@ -41,6 +42,7 @@ from tests.server.serving import (
     rows_of,
     write,
 )
+from tests.server.test_group_faults import faulty_store
 
 COUNTS = "SELECT accepted, duplicate, refused, held, transient, first_seq, last_seq FROM requests"
 
@@ -101,6 +103,24 @@ async def test_a_connection_is_recorded_from_its_hello_to_its_close_code(
     assert (user, code, cursor, head) == ("kim", 1000, 0, 0)
     assert 89_000_000 < skew_us <= 90_000_000
     assert msgspec.msgpack.decode(outbox, type=OutboxSummary) == summary
+
+
+async def test_a_sign_in_that_ends_while_its_admission_commits_is_recorded_as_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "NOTES_EVERY_S", 0.01)
+    store, writer = faulty_store(tmp_path)
+    async with observed(tmp_path, store=store) as server, await Wire.open(server.url) as wire:
+        writer.entered.clear()
+        writer.gate.clear()
+        await wire.send(hello_of(**greeting()))
+        await writer.entered.wait()
+        server.service.end_sign_ins(lambda identity: True)
+        assert (await wire.goodbye()).code == close_codes.SIGNED_OUT
+        writer.gate.set()
+        await recorded(tmp_path, "SELECT 1 FROM connections WHERE ended_us > 0")
+        assert server.service.hub.spaces == ()
+    assert rows_of(tmp_path, "SELECT user, code FROM connections") == [("kim", 4003)]
 
 
 async def test_a_stopping_server_notes_how_its_connections_ended(tmp_path: Path) -> None:

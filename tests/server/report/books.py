@@ -33,6 +33,8 @@ label = { en = "Patient", ko = "환자" }
 name      = { type = "string", label = { en = "Name", ko = "이름" } }
 allergies = { type = "set<string>", merge = "manual", read = ["clinician"], write = ["clinician"] }
 phone     = { type = "string" }
+[bed.fields]
+number = { type = "string" }
 [secret]
 delete = ["clinician"]
 [secret.fields]
@@ -294,6 +296,20 @@ class Book:
                 at_us,
                 user,
             )
+
+    def record(self, collection: str, record: str, *, size_bytes: int) -> None:
+        """A record whose stored state has this size, written by the log's next entry."""
+        (written,) = self.push(self.replica(), NOW_US, created_us=[NOW_US])
+        space = self.space()
+        self.run(
+            "INSERT INTO records (space, collection, record, position, state) "
+            "VALUES (?, ?, ?, ?, zeroblob(?))",
+            space,
+            collection,
+            record,
+            position(space, written.seq),
+            size_bytes,
+        )
 
     def overview(
         self,

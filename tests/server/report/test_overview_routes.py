@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from crdtsync.protocol.messages import AcknowledgedDigest
+from crdtsync_server.authentication import Credentials, Identity
 from crdtsync_server.report.measures import Overview
 from crdtsync_server.service import RunningServer
 from crdtsync_server.storage.store import Store
@@ -149,3 +150,58 @@ async def test_too_many_at_once_are_told_to_come_back(
         status, headers, body = await get(server, "/v1/overview")
     assert (status, json.loads(body)["code"]) == (503, "overloaded")
     assert headers["retry-after"] == "5"
+
+
+async def test_other_windows_are_no_way_to_keep_the_thorough_report_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crdtsync_server.report import routes, shares
+
+    # So small that one report of a few milliseconds uses up a day.
+    monkeypatch.setattr(shares, "THOROUGH_SHARE", 1e-9)
+    monkeypatch.setattr(shares, "THOROUGH_SHARE_OF_USER", 1e-9)
+    monkeypatch.setattr(routes, "FRESH_S", 0.0)
+    monkeypatch.setattr(routes, "SHARE_OF_TIME", 1e9)  # nothing is fresh
+    async with serving(tmp_path) as server:
+        status, _, first = await get(server, "/v1/report?window=61m")
+        assert status == 200
+        status, headers, body = await get(server, "/v1/report?window=62m")
+        assert (status, json.loads(body)["code"]) == (429, "rate_limited")
+        assert int(headers["retry-after"]) > 60
+        assert f"measured in {headers['retry-after']} s" in json.loads(body)["detail"]
+        # Another user is not told that it was they, and waits for the whole all the same.
+        status, headers, body = await get(server, "/v1/report?window=62m", "lee")
+        assert (status, json.loads(body)["code"]) == (503, "overloaded")
+        assert int(headers["retry-after"]) > 60
+        # What is kept is told to both, and the dashboard goes on.
+        for user in ("kim", "lee"):
+            assert (await get(server, "/v1/report?window=61m", user))[2] == first
+        assert (await get(server, "/v1/overview?window=62m"))[0] == 200
+
+
+async def test_files_of_the_server_are_shown_to_those_who_may_enter_every_space(
+    tmp_path: Path,
+) -> None:
+    options: dict[str, Any] = {"dev": False, "authenticator": Somewhere()}
+    async with serving(tmp_path, **options) as server:
+        found = {}
+        for token in ("kim@", "kim@ward-3"):
+            status, _, body = await get(server, "/v1/overview?space=ward-3", token)
+            assert status == 200
+            found[token] = msgspec.json.decode(body, type=Overview).storage
+    assert found["kim@"].files
+    assert found["kim@"].free_bytes
+    of_one = found["kim@ward-3"]
+    assert (of_one.files, of_one.free_bytes) == ((), None)
+    assert of_one.words == (
+        "Files and free space are shown to those whose sign-in opens every space."
+    )
+    assert {one.table for one in of_one.rows} == {"log", "records", "spaces"}
+
+
+class Somewhere:
+    """``kim@ward-3`` may enter ward-3, ``kim@`` every space."""
+
+    async def authenticate(self, credentials: Credentials) -> Identity:
+        name, _, spaces = (credentials.token or "").partition("@")
+        return Identity(name, frozenset(), spaces=frozenset([spaces]) if spaces else None)

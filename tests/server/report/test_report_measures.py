@@ -317,6 +317,22 @@ class TestSpacesAndEyes:
         (reason,) = book.overview(seen=SOME).failures.reasons
         assert [one.op_id for one in reason.examples] == [op.op_id]
 
+    def test_a_size_tells_nothing_of_what_is_hidden_in_a_record(self, book: Book) -> None:
+        for number, collection in enumerate(("patient", "secret", "bed") * 6, start=1):
+            weight = 100 if collection == "bed" else 10_000
+            book.record(collection, f"r{number}", size_bytes=weight + number)
+        whole, part = book.overview().storage, book.overview(seen=SOME).storage
+        assert [one.record for one in whole.largest] == ["r17", "r16", "r14", "r13", "r11"]
+        # Those of which everything may be read, however small beside the others.
+        assert [one.record for one in part.largest] == ["r18", "r15", "r12", "r9", "r6"]
+        assert {one.collection for one in part.largest} == {"bed"}
+        assert {one.table: one.rows for one in whole.rows} == {
+            "log": 18,
+            "records": 18,
+            "spaces": 1,
+        }
+        assert [one.table for one in part.rows] == ["log", "spaces"]
+
 
 class TestConflictsAndConnections:
     def test_the_life_of_conflicts_within_the_window(self, book: Book) -> None:

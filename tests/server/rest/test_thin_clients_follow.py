@@ -12,8 +12,9 @@ import pytest
 from crdtsync_server.access.settings import AccessSettings
 from crdtsync_server.authentication import Credentials, Identity
 from crdtsync_server.rest import following
+from crdtsync_server.rest.shapes import ChangePage
 from tests.server.rest.thin import NURSE, Thin, events, problem, thin_ward, trim
-from tests.server.serving import SPACE, START_US
+from tests.server.serving import SPACE, START_US, new_id
 
 CHANGES = f"/v1/changes?space={SPACE}"
 
@@ -105,6 +106,48 @@ async def test_a_reader_who_waits_for_what_they_may_not_see_is_not_woken_for_it(
         await thin.put("p1", {"name": "Ann"})
         page = await waiting
         assert ([change["seq"] for change in page["changes"]], page["next"]) == ([2], 2)
+
+
+async def test_a_long_poll_of_one_change_moves_on_past_what_is_hidden(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"name": "Ann"})
+        nurse = Thin(thin.server, NURSE)
+        waiting = asyncio.create_task(nurse.read(f"{CHANGES}&since=1&limit=1&wait_s=30"))
+        await _seated(thin, 1)
+        for n in range(3):
+            await thin.put("p1", {"diagnosis": str(n)})
+        await thin.put("p1", {"name": "Anna"})
+        page = await waiting
+        assert ([change["seq"] for change in page["changes"]], page["next"]) == ([5], 5)
+
+
+async def test_a_long_poll_that_saw_hidden_changes_only_ends_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, has_read_all = following._read, asyncio.Event()
+
+    async def noted(*asked: Any) -> ChangePage:
+        page = await read(*asked)
+        if page.next == 4:
+            has_read_all.set()
+        return page
+
+    monkeypatch.setattr(following, "_read", noted)
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"name": "Ann"})
+        nurse = Thin(thin.server, NURSE)
+        waiting = asyncio.create_task(nurse.read(f"{CHANGES}&since=1&limit=1&wait_s=30"))
+        await _seated(thin, 1)
+        await thin.batch(
+            [
+                {"op_id": new_id(), "collection": "patient", "id": "p1", "fields": {"diagnosis": n}}
+                for n in "abc"
+            ]
+        )
+        await has_read_all.wait()
+        await thin.server.service.drain()
+        page = await waiting
+        assert (page["changes"], page["next"]) == ([], 4)
 
 
 async def test_followers_are_counted_and_bounded(tmp_path: Path) -> None:

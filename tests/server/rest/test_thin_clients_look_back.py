@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from crdtsync.policy import Policy
 from crdtsync.protocol.messages import OutboxSummary
+from crdtsync_server.rest import people
 from tests.server.rest.test_thin_clients_read import secretive
 from tests.server.rest.thin import (
     NURSE,
@@ -20,8 +22,9 @@ from tests.server.rest.thin import (
     seen_of,
     thin_ward,
     trim,
+    ward,
 )
-from tests.server.serving import SPACE, START_US, device
+from tests.server.serving import SPACE, START_US, device, new_id, serving
 from tests.server.serving import write as op
 
 # ── history, conflicts ──────────────────────────────────────────────────────
@@ -141,6 +144,41 @@ async def test_conflicts_come_in_pages_the_oldest_first(tmp_path: Path) -> None:
         problem(await thin.get(one), 400, "bad_query")
 
 
+async def test_conflicts_can_be_asked_for_of_one_record(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await thin.write("PATCH", path_of("a", "task"), {"fields": {"title": "same id"}})
+        for name in ("b", "a", "c"):
+            await in_conflict(thin, name)
+        settled = (await thin.record("a"))["conflicts"]["allergies"]
+        await thin.resolve("a", "allergies", ["x"], seen_of(settled))
+        read = (await thin.put("a", {"dose": "1"}))["record"]["version"]
+        await thin.put("a", {"dose": "2", "diagnosis": "x"})
+        await thin.put("a", {"dose": "3", "diagnosis": "y"}, if_match=read)
+        nurse = Thin(thin.server, NURSE)
+
+        async def fields(record: str, more: str = "", by: Thin = thin) -> list[str]:
+            path = f"/v1/conflicts?space={SPACE}&record={record}&collection=patient"
+            found: list[str] = []
+            after = ""
+            while True:
+                page = await by.read(f"{path}&limit=1{more}{after}")
+                assert {one["record"] for one in page["conflicts"]} <= {record}
+                found += [one["field"] for one in page["conflicts"]]
+                if page["next"] is None:
+                    return found
+                after = f"&after={page['next']}"
+
+        assert sorted(await fields("a")) == ["diagnosis", "dose"]
+        assert await fields("a", by=nurse) == ["dose"]
+        assert await fields("a", "&status=resolved") == ["allergies"]
+        assert sorted(await fields("a", "&status=all")) == ["allergies", "diagnosis", "dose"]
+        assert (await fields("b"), await fields("nobody")) == (["allergies"], [])
+        of_a = f"/v1/conflicts?space={SPACE}&record=a"
+        assert (await thin.read(f"{of_a}&collection=task"))["conflicts"] == []
+        problem(await thin.get(of_a), 400, "bad_query")
+        problem(await nurse.get(f"{of_a}&collection=diary"), 404, "unknown_collection")
+
+
 # ── people, devices ─────────────────────────────────────────────────────────
 
 
@@ -164,6 +202,33 @@ async def test_everybody_learns_who_they_are_and_what_the_policy_lets_them(tmp_p
     assert policy["text"] == POLICY.text
 
 
+async def test_the_limits_of_a_field_are_told_in_numbers_as_well(tmp_path: Path) -> None:
+    rules = """
+version = 1
+[visit.fields]
+note = { type = "string", max_length = 80 }
+stage = { type = "integer", min = 1, max = 4 }
+dose = { type = "decimal", min = "0.5" }
+day = { type = "date", max = "2030-12-31" }
+free = { type = "string" }
+"""
+    async with serving(tmp_path, policy=Policy.parse(rules)) as server:
+        policy = await Thin(server).read("/v1/policy")
+    (visit,) = policy["collections"]
+    limits = {
+        field["name"]: (field["max_length"], field["min"], field["max"])
+        for field in visit["fields"]
+    }
+    assert limits == {
+        "note": (80, None, None),
+        "stage": (None, 1, 4),
+        "dose": (None, "0.5", None),
+        "day": (None, None, "2030-12-31"),
+        "free": (None, None, None),
+    }
+    assert "80" in visit["fields"][0]["limits"]
+
+
 async def test_spaces_are_counted_as_far_as_they_may_be_known(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin:
         await secretive(thin)
@@ -176,6 +241,37 @@ async def test_spaces_are_counted_as_far_as_they_may_be_known(tmp_path: Path) ->
         assert rest["spaces"] == [
             {"name": SPACE, "head": 5, "records": 3, "open_conflicts": 1, "devices": 1}
         ]
+
+
+async def test_the_number_of_records_tells_nothing_of_those_that_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "MAX_COUNTED", 3)
+    rules = """
+version = 1
+[open.fields]
+name = { type = "string" }
+[closed]
+delete = ["clinician"]
+[closed.fields]
+text = { type = "string", read = ["clinician"], write = ["clinician"] }
+"""
+
+    async def count(thin: Thin) -> Any:
+        (space,) = (await thin.read("/v1/spaces"))["spaces"]
+        return space["records"]
+
+    async with serving(tmp_path / "apart", policy=Policy.parse(rules)) as server:
+        kim, nurse = Thin(server), Thin(server, NURSE)
+        await kim.put("a", {"name": "x"}, collection="open")
+        await kim.put("b", {"text": "x"}, collection="closed")
+        assert (await count(kim), await count(nurse)) == (2, 1)
+        for record in ("c", "d", "e"):
+            await kim.put(record, {"text": "x"}, collection="closed")
+        assert (await count(kim), await count(nurse)) == (3, 1)
+    async with thin_ward(tmp_path / "mixed") as thin:
+        await thin.put("p1", {"diagnosis": "x"})
+        assert (await count(thin), await count(Thin(thin.server, NURSE))) == (1, None)
 
 
 async def test_devices_say_what_they_reported_and_what_was_refused(tmp_path: Path) -> None:
@@ -214,3 +310,39 @@ async def test_devices_say_what_they_reported_and_what_was_refused(tmp_path: Pat
     assert {one["op_id"] for one in mine["refused"]} == {hidden.op_id, bad.op_id}
     assert [one["field"] for one in visited["refused"]] == ["stage"]
     assert mine["refused"][0]["words"] != found["refused"][0]["words"]
+
+
+async def test_on_a_shared_device_each_person_sees_only_their_own_hidden_attempts(
+    tmp_path: Path,
+) -> None:
+    path = f"/v1/devices?space={SPACE}"
+    replica, first_run = new_id(), new_id()
+    hello: dict[str, Any] = {"policy_hash": POLICY.hash, "replica_id": replica}
+
+    async def refused(thin: Thin) -> set[tuple[str, str | None]]:
+        (found,) = (await thin.read(path))["devices"]
+        return {(one["record"], one["field"]) for one in found["refused"]}
+
+    async with ward(tmp_path) as server:
+        kim, lee = Thin(server), Thin(server, NURSE)
+        async with device(server, "kim", token=kim.token, run=first_run, **hello) as wire:
+            await wire.push(
+                op({"r/diagnosis": "12"}, record="k1"),
+                op({"r/text": "12"}, record="k2", collection="diary"),
+                op({"r/stage": "9"}, record="k3"),
+                op({}, record="k4"),
+                op({}, record="k5", collection="task"),
+            )
+        shown = {("k3", "stage"), ("k5", None)}
+        hidden = {("k1", "diagnosis"), ("k2", "text"), ("k4", None)}
+        assert (await refused(lee), await refused(kim)) == (shown, shown | hidden)
+        async with device(
+            server, "lee", token=lee.token, run=new_id(), previous_runs=(first_run,), **hello
+        ) as wire:
+            await wire.push(
+                op({"r/diagnosis": '"x"'}, user="lee", record="l1"), op({}, user="lee", record="l2")
+            )
+        own = {("l1", "diagnosis"), ("l2", None)}
+        assert await refused(lee) == shown | own
+        assert await refused(kim) == shown | hidden | own
+        assert await refused(Thin(server, VISITOR)) == shown

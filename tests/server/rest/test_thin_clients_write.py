@@ -453,6 +453,48 @@ async def test_json_that_lies_or_nests_without_end_is_refused(tmp_path: Path) ->
             problem(answer, 400, "bad_json")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "", b'{"time_us":NUMBER,"fields":{"name":"x"}}'),
+        ("POST", "/resolve", b'{"field":"dose","value":"1","seen":[["x",NUMBER]]}'),
+        ("POST", "/resolve", b'{"field":"dose","value":"1","seen":[],"time_us":NUMBER}'),
+    ],
+)
+@pytest.mark.parametrize("number", [b"1E1000000000", b"-1E1000000000", b"1E-1000000000", b"1e17"])
+async def test_a_number_with_an_exponent_of_ten_digits_does_not_fit(
+    tmp_path: Path, method: str, path: str, body: bytes, number: bytes
+) -> None:
+    async with thin_ward(tmp_path) as thin:
+        answer = await ask(
+            thin.server,
+            f"{path_of('p1')}{path}",
+            method=method,
+            body=body.replace(b"NUMBER", number),
+            Authorization="Bearer kim",
+            Idempotency_Key=new_id(),
+            Content_Type="application/json",
+        )
+        problem(answer, 422, "bad_body")
+
+
+async def test_a_whole_number_may_be_written_as_a_decimal(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        for text in (b"1700000000000000", b"1700000000000000.0", b"17e14"):
+            answer = await ask(
+                thin.server,
+                path_of("p1"),
+                method="PATCH",
+                body=b'{"time_us":%b,"increment":{"visits":1}}' % text,
+                Authorization="Bearer kim",
+                Idempotency_Key=new_id(),
+                Content_Type="application/json",
+            )
+            assert answer.status == 200, answer.json
+        entries = (await thin.read(f"{path_of('p1')}/history"))["entries"]
+        assert [entry["time_us"] for entry in entries] == [1_700_000_000_000_000] * 3
+
+
 async def test_a_full_server_says_when_to_come_back(tmp_path: Path) -> None:
     async with ward(tmp_path) as server:
         thin = Thin(server)
