@@ -56,4 +56,5 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     ops: list[TracedOp]
     next: str | None
-    """Where to go on, as ``after``; None at the end."""
+    """Where to go on, as ``after``; None at the end. Good for the same question only, and no
+    longer than the server runs."""

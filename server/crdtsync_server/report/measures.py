@@ -283,7 +283,9 @@ class LargeRecord(Part, frozen=True):
 
 
 class Storage(Part, frozen=True):
-    """Panel 10."""
+    """Panel 10. Files and free space only for those whose sign-in opens every space; the rows of
+    records only for those who may read everything; the largest records only of collections in
+    which nothing is hidden from the reader."""
 
     files: tuple[StorageFile, ...]
     rows: tuple[StorageRows, ...]

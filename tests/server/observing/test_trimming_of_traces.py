@@ -215,12 +215,17 @@ async def test_a_round_of_the_server_trims_the_trace_with_the_log(tmp_path: Path
 async def test_a_log_that_is_kept_for_ever_still_bounds_its_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = {"max_requests": 2, "max_attempts": 9}
-    monkeypatch.setattr(trimming.trim_trace, "__kwdefaults__", few)
+    bounds = trimming.trim_trace.__kwdefaults__
+    assert bounds is not None
+    monkeypatch.setitem(bounds, "max_requests", 2)
+    monkeypatch.setitem(trimming.trim_reports.__kwdefaults__ or {}, "kept", 3)
     async with observed(tmp_path, retention=Retention(keep_log_s=None)) as server:
         async with device(server, **greeting()) as wire:
             for _ in range(5):
                 await wire.accept(write({"c/visits": "1"}))
+        await server.service.store.write(lambda found: add_reports(found, {7: 5}))
         await server.service.trimmer.trim()
         assert len(rows_of(tmp_path, "SELECT * FROM requests")) == 2
+        assert len(rows_of(tmp_path, "SELECT * FROM groups")) == 2
+        assert len(rows_of(tmp_path, "SELECT * FROM cursor_reports WHERE replica = 7")) == 3
         assert len(rows_of(tmp_path, "SELECT * FROM log")) == 5
