@@ -209,7 +209,8 @@ class Ingest:
             damage = error
         # A trace decides nothing: where only its tables are damaged, ops go on without it.
         result = await self._write(group, notes, traced=False)
-        self._observer.stop_tracing(damage, self._store.what)
+        with _logged("the end of the trace could not be told"):
+            self._observer.stop_tracing(damage, self._store.what)
         return result
 
     async def _write(self, group: Sequence[Work], notes: Notes, *, traced: bool) -> GroupResult:

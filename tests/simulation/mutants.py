@@ -299,6 +299,7 @@ def _keep_what_was_withdrawn() -> list[Patch]:
 
 def _page_nothing_anew() -> list[Patch]:
     """A role that was granted shows what is written from then on only."""
+
     def as_before(hello: Any, admission: Any, diverged: Any, view: str) -> Any:
         return where_to_start(hello, admission, diverged, hello.view)
 

@@ -57,7 +57,8 @@ class _Item:
 
 @dataclass(slots=True)
 class _OnRecord:
-    """The items of a batch on one record, in their order, while their ops are made.
+    """The items of a batch on one record, in their order, while their ops are made. One with
+    a problem already is refused as it is.
 
     Records are taken one after the other, so that only one of them is in memory.
     """
@@ -85,16 +86,14 @@ class _OnRecord:
         return True
 
     def _prepare(self, look: Look, item: _Item) -> None:
-        if self.has_failed and item.problem is None:
+        if item.problem is None and self.has_failed:
             item.is_held = True
-            return
-        try:
-            if item.problem is not None:
-                raise item.problem
-            item.pushed = self._pushed(look, item)
-        except Problem as problem:
-            self.has_failed = True
-            item.problem = problem
+        elif item.problem is None:
+            try:
+                item.pushed = self._pushed(look, item)
+            except Problem as problem:
+                item.problem = problem
+        self.has_failed |= item.problem is not None
 
     def _pushed(self, look: Look, item: _Item) -> PushedOp | None:
         assert item.write is not None
@@ -123,7 +122,7 @@ async def write_batch(call: Call) -> Response:
     async with turns(call.service, [one.op_id for one in body.ops]):
         await _write_all(call, items, request_id, size_bytes)
     versions = await _versions(call, items)
-    results = [_result(item, versions.get(_key(item)), call) for item in items]
+    results = [_result(item, versions, call) for item in items]
     accepted = sum(result.status in ("accepted", "unchanged") for result in results)
     return json_response(
         BatchWritten(
@@ -267,7 +266,7 @@ async def _settle(call: Call, item: _Item, answers: dict[str, Answer]) -> None:
         item.problem = problem
 
 
-def _result(item: _Item, version: str | None, call: Call) -> BatchResult:
+def _result(item: _Item, versions: dict[tuple[str, str], str], call: Call) -> BatchResult:
     asked = item.asked
     rules = None if item.write is None else item.write.rules
     return BatchResult(
@@ -276,7 +275,7 @@ def _result(item: _Item, version: str | None, call: Call) -> BatchResult:
         id=asked.id,
         status=_status(item),
         receipt=None if item.receipt is None else receipt_of(rules, item.receipt),
-        version=version,
+        version=None if item.write is None else versions[_key(item)],
         problem=_refusal(item, call),
     )
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from crdtsync.protocol.messages import CursorReport, Receipt, Transient
+from crdtsync.protocol.messages import CursorReport, EarlierAttempt, Receipt, Transient
 from crdtsync_server.service import RunningServer
 from crdtsync_server.storage.store import FILE_NAME
 from tests.server.access.asking import ask
-from tests.server.observing.traced import greeting, observed
+from tests.server.observing.traced import again, greeting, observed
 from tests.server.operating.pages_of_tables import leaves, settle, spoil
-from tests.server.serving import Wire, device, hello_of, new_id, push_of, rows_of, write
+from tests.server.serving import device, new_id, push_of, rows_of, write
 
-TRACE_TABLES = ("requests", "attempts", "connections", "groups", "cursor_reports")
+TABLES = ("requests", "attempts", "client_attempts", "connections", "groups", "cursor_reports")
+INDEXES = ("client_attempts_by_push", "requests_by_time", "groups_by_time")
 
 
 async def with_damage(folder: Path, *names: str) -> None:
@@ -36,20 +37,19 @@ async def scraped(server: RunningServer) -> str:
     return (await ask(server, "/metrics")).body.decode()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*TRACE_TABLES, "client_attempts_by_push", "requests_by_time", "groups_by_time"],
-)
+@pytest.mark.parametrize("name", [*TABLES, *INDEXES])
 async def test_ops_are_saved_though_a_page_of_the_trace_is_damaged(
     tmp_path: Path, name: str
 ) -> None:
     await with_damage(tmp_path, name)
     async with observed(tmp_path) as server, device(server, **greeting()) as wire:
-        op = write({"c/visits": "1"})
-        assert isinstance((await wire.push(op))[0], Receipt)
+        op, earlier = write({"c/visits": "1"}), (EarlierAttempt(new_id(), 1, "cut"),)
+        (answer,) = await wire.push_frame(again(op, attempts=2, earlier=earlier))
+        assert isinstance(answer, Receipt)
         await wire.push(write({"r/name": "7"}))
         await wire.send(CursorReport(5))
-        assert isinstance((await wire.push(write({"c/visits": "1"})))[0], Receipt)
+        await wire.accept(write({"c/visits": "1"}))
+        assert "crdtsync_trace_writable 0.0" in await scraped(server)
     assert len(rows_of(tmp_path, "SELECT * FROM log")) == 6
 
 
@@ -99,8 +99,7 @@ async def test_several_works_of_one_group_are_saved_together_without_the_trace(
     tmp_path: Path,
 ) -> None:
     await with_damage(tmp_path, "requests", "attempts")
-    async with observed(tmp_path) as server, await Wire.open(server.url) as wire:
-        await wire.greet(hello_of(**greeting(), replica_id=new_id()))
+    async with observed(tmp_path) as server, device(server, **greeting()) as wire:
         ops = [write({"c/visits": "1"}) for _ in range(20)]
         for op in ops:
             await wire.send(push_of(op))
