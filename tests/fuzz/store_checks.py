@@ -142,7 +142,7 @@ class StoreChecks:
             raise Found(f"a receipt for what is not in the log: {receipt}")
         entry, accepted = self._log[place], self._ops[place]
         if content_digest(op) != content_digest(accepted):
-            raise Found(f"the receipt of another op was given for {op}")
+            raise Found(f"for {str(op)[:500]} the receipt of another op was given")
         if (receipt.seq, receipt.received_us, receipt.outcomes) != (
             entry.seq,
             entry.received_us,

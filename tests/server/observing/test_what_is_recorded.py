@@ -214,14 +214,14 @@ async def test_nobody_tells_attempts_of_an_op_that_is_not_theirs(tmp_path: Path)
     async with observed(tmp_path) as server, device(server, **greeting()) as wire:
         await wire.accept(op)
         async with device(server, "eve", **greeting()) as eve:
-            # Word for word the same op gets its receipt; another one under its id does not.
+            # Neither the same op word for word nor another one under its id.
             (answer,) = await eve.push_frame(again(op, attempts=2, earlier=forged))
-            assert isinstance(answer, Receipt)
+            assert isinstance(answer, RefusedOp)
             other = write({"c/visits": "2"}, user="eve", op_id=op.op_id)
             (answer,) = await eve.push_frame(again(other, attempts=2, earlier=forged))
             assert isinstance(answer, RefusedOp)
     assert rows_of(tmp_path, "SELECT * FROM client_attempts") == []
-    assert rows_of(tmp_path, "SELECT result FROM attempts") == [("duplicate",), ("refused",)]
+    assert rows_of(tmp_path, "SELECT result FROM attempts") == [("refused",), ("refused",)]
 
 
 async def test_cursor_reports_tell_who_holds_what_and_none_is_believed_beyond_the_log(
