@@ -34,8 +34,11 @@ from crdtsync_server.storage import cache, group, ledger, reading
 
 Patch = tuple[Any, str, Any]
 
-RARE = 40
+RARE = 5
 """Seeds beyond which a mutant is looked for near the seed that found it, to spare CI's time."""
+
+LOOKED_FURTHER = 80
+"""Seeds after that one: the code around a bug moves, and with it the seeds that meet it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Mutant:
     def seeds(self) -> range:
         """Where the test looks: a rare one from its seed on, and a good deal further."""
         first = self.needs - 1 if self.needs > RARE else 0
-        return range(first, self.needs + 2 * RARE)
+        return range(first, self.needs + LOOKED_FURTHER)
 
     @contextmanager
     def planted(self) -> Iterator[None]:

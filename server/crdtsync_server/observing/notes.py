@@ -23,7 +23,7 @@ MAX_FAILED_OPS = 5_000
 are kept: what fails now matters more than what failed an hour ago."""
 
 MAX_FAILED_BYTES = 8 * 1_048_576
-"""What they may take there. Ops with short names and few earlier attempts stay far below it."""
+"""What they may take there. Pushes with short names and few earlier attempts stay below it."""
 
 MAX_COMPLETED = 10_000
 """Groups and connections whose times wait to be written; beyond it the oldest stay unknown."""
