@@ -54,10 +54,11 @@ class View(ReplicaFile):
         try:
             yield
         finally:
-            # A disk that failed has ended the transaction already.
+            # A disk that failed has ended the transaction already. There is nothing to commit,
+            # and a commit that failed would leave this reader in the past for ever.
             if began and connection.in_transaction:
                 with self._disk_faults_in_words():
-                    connection.execute("COMMIT")
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def _disk_faults_in_words(self) -> Iterator[None]:

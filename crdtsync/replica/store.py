@@ -203,7 +203,13 @@ class ReplicaStore:
     async def empty_log(self) -> None:
         """Write everything into the file itself and empty the write-ahead log beside it, where
         what was overwritten would stand until the next checkpoint. As far as readers let it."""
-        await self._run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+        def checkpoint(connection: sqlite3.Connection) -> None:
+            # Its answer is taken whole: a statement that is still open holds up every commit.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+        self._check_writable()
+        await self._run(checkpoint)
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
