@@ -10,6 +10,7 @@ import typer
 
 from crdtsync.cli.failures import BAD_INPUT, EXIT_CODES, Failure
 from crdtsync.cli.options import AsJson, Lang
+from crdtsync_server.asking import DataFolder, ServerUrl, SignInToken
 from crdtsync_server.observing.words import say
 
 TRACE_CODES = "Exit codes here: 0 found; 1 nothing is known of it; 2 to 4 as everywhere."
@@ -29,24 +30,9 @@ def trace(
             "record:…, op:… and request:… say which.",
         ),
     ],
-    server: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Ask a running server: https://host or http://host:port."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="CRDTSYNC_TOKEN",
-            metavar="TOKEN",
-            help="The sign-in for --server; better given by the environment variable.",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Read a server's data folder, beside the server or without one."
-        ),
-    ] = None,
+    server: ServerUrl = None,
+    token: SignInToken = None,
+    data: DataFolder = None,
     replica: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A device's own file: what it knows of its own change."),

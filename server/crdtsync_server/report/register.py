@@ -11,6 +11,7 @@ import typer
 from crdtsync.cli.failures import BAD_INPUT, EXIT_CODES, Failure
 from crdtsync.cli.options import Lang
 from crdtsync.cli.texts import say
+from crdtsync_server.asking import DataFolder, ServerUrl, SignInToken
 
 REPORT_CODES = (
     "Exit codes here: 0 go; 1 no-go; 2 usage; 3 the data cannot be read; "
@@ -24,24 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    server: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Ask a running server: https://host or http://host:port."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="CRDTSYNC_TOKEN",
-            metavar="TOKEN",
-            help="The sign-in for --server; better given by the environment variable.",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Read a server's data folder, beside the server or without one."
-        ),
-    ] = None,
+    server: ServerUrl = None,
+    token: SignInToken = None,
+    data: DataFolder = None,
     space: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this space; else all together.")
     ] = None,

@@ -23,7 +23,7 @@ from crdtsync.documents.ops import (
 )
 from crdtsync.documents.settling import Decision, check_against_policy, decide, log_entry
 from crdtsync.documents.state import LogEntry, RecordState
-from crdtsync.policy import InvalidValue, Policy
+from crdtsync.policy import CollectionPolicy, InvalidValue, Policy
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import (
     Answer,
@@ -237,20 +237,10 @@ class Group:
             )
         key = self._keys[op.op_id]
         content = content_digest(op)
-        known = self._accepted.get(key) or self._stored.get(key)
-        if known is not None:
-            if known.content_digest != content or known.space_id != head.space_id:
-                raise InvalidOp(
-                    "op_id_reused", "another op was accepted under this op_id; write it anew"
-                )
-            return known.receipt
-        collection = self._policy.collections.get(op.collection)
-        if collection is None:
-            raise InvalidOp(
-                "unknown_collection",
-                f"the policy has no collection {op.collection!r}; "
-                f"known: {', '.join(self._policy.collections)}",
-            )
+        receipt = self._first_receipt(key, content, head.space_id)
+        if receipt is not None:
+            return receipt
+        collection = self._collection(op.collection)
         check_against_policy(op, collection, origin.roles)
         if pushed.after is not None and not self._is_accepted(pushed.after):
             return Held(op.op_id, pushed.after)
@@ -309,6 +299,27 @@ class Group:
         if recording is not None:
             recording.note_accepted(len(encoded), watch)
         return accepted.receipt
+
+    def _first_receipt(self, key: bytes, content: bytes, space_id: int) -> Receipt | None:
+        """What the op got when it was accepted; None where it never was (invariant 3)."""
+        known = self._accepted.get(key) or self._stored.get(key)
+        if known is None:
+            return None
+        if known.content_digest != content or known.space_id != space_id:
+            raise InvalidOp(
+                "op_id_reused", "another op was accepted under this op_id; write it anew"
+            )
+        return known.receipt
+
+    def _collection(self, name: str) -> CollectionPolicy:
+        collection = self._policy.collections.get(name)
+        if collection is None:
+            raise InvalidOp(
+                "unknown_collection",
+                f"the policy has no collection {name!r}; "
+                f"known: {', '.join(self._policy.collections)}",
+            )
+        return collection
 
     def _accept(
         self,
