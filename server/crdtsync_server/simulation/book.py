@@ -42,8 +42,6 @@ class Note:
     """Of a choice or a form: the entries that stood on the screen, by root."""
     former: tuple[Op, ...] = ()
     """Ops that had this op_id before, and came to nothing."""
-    may_be_nothing: bool = False
-    """A late edit of which nothing may be left to write."""
 
 
 class Book:
@@ -55,6 +53,8 @@ class Book:
         """Ops that took an op's place."""
         self.beaten: dict[str, set[tuple[str, EntryId]]] = {}
         """What an op beat when the server settled, by the winner's op_id."""
+        self.accepted: set[str] = set()
+        """Op_ids that were ever in the server's log, one that it has lost since included."""
 
     def made(self, op: Op, device: str) -> None:
         """An op was made on a device, in a transaction that may still fail."""
@@ -79,6 +79,19 @@ class Book:
     def written(self) -> list[Note]:
         """Ops that must be somewhere."""
         return [note for note in self.notes.values() if note.standing == "written"]
+
+    def may_be_nothing(self, note: Note) -> bool:
+        """Whether an op is an edit that came too late and says what the first one had said.
+
+        A device learns that the server has the first one at a moment of its own, even
+        before the call that made the edit returns; then nothing is left to write.
+        """
+        first = self.notes.get(note.op.replaces or "")
+        return (
+            first is not None
+            and first.op.op_id in self.accepted
+            and any(_says_the_same(note.op, op) for op in (first.op, *first.former))
+        )
 
     def may_replace(self, op: Op, root: str) -> set[EntryId]:
         """Every entry of a field that an op may replace, by what its author had seen.
@@ -153,3 +166,10 @@ class Book:
         note = self.notes.get(op_id)
         ops = () if note is None else (note.op, *note.former)
         return tuple(seen for op in ops if root in op.writes for seen in op.writes[root].supersedes)
+
+
+def _says_the_same(edit: Op, first: Op) -> bool:
+    return all(
+        root in first.writes and write.values == first.writes[root].values
+        for root, write in edit.writes.items()
+    )

@@ -128,6 +128,7 @@ class Checks:
                 note.standing = "written"
             if not request_id or replica_id is None:
                 raise Broken(11, f"{entry.op_id}: the log does not say who sent it, or how")
+            book.accepted.add(entry.op_id)
             self._is_what_was_written(entry)
             accepted = self._world.decided.accepted(entry.op_id, entry.seq, entry.received_us)
             if accepted is None:
@@ -261,7 +262,7 @@ class Checks:
                 and op_id not in there
                 and op_id not in self.model.seq_of
                 and note.homes == {device.name}
-                and not note.may_be_nothing
+                and not self._world.book.may_be_nothing(note)
             ):
                 raise Broken(4, f"{op_id} is neither in the outbox of {device.name} nor in the log")
 

@@ -125,7 +125,7 @@ async def _give_up_what_failed(world: World, device: DeviceMachine) -> None:
 def _nothing_is_lost(world: World) -> None:
     for op_id, note in world.book.notes.items():
         there = op_id in world.checks.model.seq_of
-        if note.standing == "written" and not there and not note.may_be_nothing:
+        if note.standing == "written" and not there and not world.book.may_be_nothing(note):
             raise Broken(4, f"{op_id} ({note.op.record} on {note.device}) was lost for good")
 
 

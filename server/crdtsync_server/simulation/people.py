@@ -9,19 +9,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import msgspec
-
 from crdtsync import Replica, UsageError
 from crdtsync.database import StorageError
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.ops import EntryId
 from crdtsync.policy import InvalidValue
 from crdtsync.policy.errors import UnknownField
-from crdtsync.replica import outbox
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.queue_view import OutboxItem
 from crdtsync.replica.record import Record
-from crdtsync.replica.taking_back import Cancelling
 from crdtsync_server.simulation.book import Book, Broken
 from crdtsync_server.simulation.machines import DeviceMachine
 
@@ -237,21 +233,7 @@ class People:
         except (UsageError, InvalidValue, InvalidOp):
             note.standing = standing
             raise
-        if not done:
-            self._note_late_edit(replica, item.op_id)
         return f"edit: {item.op_id[:8]} to {_in_words(fields)} {'at once' if done else 'later'}"
-
-    def _note_late_edit(self, replica: Replica, op_id: str) -> None:
-        row = outbox.row_of(replica._open_view(), op_id)
-        if row is None or row.cancelling is None:
-            return
-        replacement = msgspec.msgpack.decode(row.cancelling, type=Cancelling).replacement
-        if replacement is not None and all(
-            row.op.writes.get(root) is not None and write.values == row.op.writes[root].values
-            for root, write in replacement.writes.items()
-        ):
-            # Should the server have the first one, this says nothing new.
-            self.book.notes[replacement.op_id].may_be_nothing = True
 
 
 _EDITABLE = ("name", "phone", "note", "email", "allergies", "visits")
