@@ -27,6 +27,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from crdtsync.documents.ops import FieldWrite, Op
 from crdtsync.policy import Policy
@@ -134,7 +135,7 @@ class ByWire:
     async def open(cls, server: RunningServer, number: int) -> ByWire:
         """Greet, and page to the end."""
         socket = await connect(
-            server.url, subprotocols=[SUBPROTOCOL], compression=None, max_size=None,
+            server.url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, max_size=None,
             ping_interval=None,
         )  # fmt: skip
         writer = cls(socket)
@@ -236,7 +237,7 @@ def main() -> None:
             off, on = found[::2], found[1::2]
 
             def middle(rounds: list[Measured], name: str) -> float:
-                return statistics.median(getattr(one, name) for one in rounds)
+                return float(statistics.median(getattr(one, name) for one in rounds))
 
             table.add_row(
                 how, str(ops), f"{speed:.2f}", f"{cpu:.2f}",

@@ -1,0 +1,231 @@
+"""``python -m benchmarks [list|run NAME…|compare A.json B.json|show A.json] [--quick]``."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from benchmarks import registry
+from benchmarks.harness import comparing, results, telling
+from benchmarks.harness.charts import NoCharts, draw
+from benchmarks.harness.peers import Peers, pins
+from benchmarks.harness.running import Runner, measurements
+from benchmarks.harness.scenario import Case, Mark, Scenario
+
+ROUNDS = 5
+STOPPED = 130
+USAGE = 2
+
+app = typer.Typer(
+    name="benchmarks",
+    no_args_is_help=True,
+    add_completion=False,
+    help="How fast, how large, how it grows, and what one would get elsewhere. Contenders take "
+    "turns within one run; only ratios travel to another machine.",
+)
+console = Console()
+complaints = Console(stderr=True)
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """Name every scenario with its contenders."""
+    table = Table(show_lines=False)
+    for heading in ("name", "what it measures", "contenders"):
+        table.add_column(heading, overflow="fold")
+    for scenario in registry.SCENARIOS:
+        names = ", ".join(one.name for one in scenario.contenders)
+        table.add_row(scenario.name, scenario.what, names)
+    console.print(table)
+    for name, what in registry.SCRIPTS.items():
+        console.print(f"python -m {name}: {what}")
+
+
+@app.command()
+def run(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Scenarios or groups; all if none is named.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small, once, without peers: shows that it runs.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(min=1, max=99, help="How often everybody runs.")] = ROUNDS,
+    peers: Annotated[bool, typer.Option(help="Install and measure the peers, too.")] = True,
+    peers_folder: Annotated[
+        Path | None, typer.Option(help="Where their environments lie; a cache folder if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file of results; charts are drawn beside it.")
+    ] = None,
+) -> None:
+    """Measure, print tables, and keep the results as JSON."""
+    scenarios = _chosen(names or [])
+    path = out or Path("benchmark-results") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
+    used = sorted({c.peer for s in scenarios for c in s.contenders if c.peer is not None})
+    found = results.begin(
+        " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        quick=quick,
+        peers={name: pins(name) for name in used},
+    )
+    cases = {scenario.name: _cases(scenario, quick=quick) for scenario in scenarios}
+    rounds = 1 if quick else rounds
+    many = sum(measurements(scenario, cases[scenario.name], rounds) for scenario in scenarios)
+    stopped = False
+    with _progress() as progress:
+        bar = progress.add_task("", total=many)
+        runner = Runner(
+            found,
+            Peers(peers_folder, install=peers and not quick),
+            rounds=rounds,
+            say=lambda words: progress.update(bar, description=words),
+            done=lambda: progress.advance(bar),
+        )
+        try:
+            for scenario in scenarios:
+                _tell(scenario, runner.run(scenario, cases[scenario.name]))
+                results.save(found, path)
+        except KeyboardInterrupt:
+            stopped = True
+            results.save(found, path)
+    _tell_marks(scenarios, found)
+    _draw(scenarios, found, path.parent)
+    console.print(f"Results: {path}")
+    if stopped:
+        complaints.print("Stopped; what was measured until then is kept.")
+        raise typer.Exit(STOPPED)
+    failed = _failures(found)
+    if failed:
+        complaints.print(f"Not measured: {', '.join(failed)} (reasons above)", style="bold")
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(before: Path, after: Path) -> None:
+    """Two runs beside each other: ratios to the baselines, which travel between runs."""
+    one, other = _load(before), _load(after)
+    for words in comparing.differences(one, other):
+        console.print(f"not alike: {words}")
+    table = Table(title=f"{one.started} ({one.commit}) → {other.started} ({other.commit})")
+    for heading in ("scenario", "ratio of", "before", "after", "change"):
+        table.add_column(heading)
+    for row in comparing.rows(registry.SCENARIOS, one, other):
+        table.add_row(*row)
+    console.print(table)
+
+
+@app.command()
+def show(
+    path: Path,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the README has it.")] = False,
+    charts: Annotated[bool, typer.Option("--charts", help="Draw the charts again.")] = False,
+) -> None:
+    """Print kept results."""
+    found = _load(path)
+    if charts:
+        _draw(list(registry.SCENARIOS), found, path.parent)
+        return
+    if markdown:
+        print(telling.markdown_of(registry.SCENARIOS, found))
+        return
+    for scenario in registry.SCENARIOS:
+        result = found.scenario(scenario.name)
+        if result is not None:
+            _tell(scenario, result)
+    _tell_marks(list(registry.SCENARIOS), found)
+
+
+def _chosen(names: list[str]) -> list[Scenario]:
+    try:
+        return registry.chosen(names)
+    except registry.UnknownScenario as error:
+        complaints.print(str(error))
+        raise typer.Exit(USAGE) from error
+
+
+def _cases(scenario: Scenario, *, quick: bool) -> tuple[Case, ...]:
+    return scenario.quick if quick else scenario.cases
+
+
+def _load(path: Path) -> results.Results:
+    try:
+        return results.load(path)
+    except results.BadResults as error:
+        complaints.print(str(error))
+        raise typer.Exit(USAGE) from error
+
+
+def _tell(scenario: Scenario, result: results.ScenarioResult) -> None:
+    console.print(f"\n[bold]{scenario.name}[/bold]: {scenario.what}")
+    for table in telling.tables(scenario, result):
+        console.print(table)
+    for words in telling.notes(scenario, result):
+        console.print(f"  {words}", markup=False)
+
+
+def _tell_marks(scenarios: list[Scenario], found: results.Results) -> None:
+    pairs: list[tuple[Scenario, Mark]] = [(one, mark) for one in scenarios for mark in one.marks]
+    if found.quick or not telling.marks_rows(pairs, found):
+        return
+    console.print(telling.marks_table(pairs, found))
+
+
+def _draw(scenarios: list[Scenario], found: results.Results, folder: Path) -> None:
+    if found.quick:
+        return
+    try:
+        for scenario in scenarios:
+            result = found.scenario(scenario.name)
+            drawn = None if result is None else draw(scenario, result, folder)
+            if drawn is not None:
+                console.print(f"Chart: {drawn}")
+    except NoCharts as error:
+        complaints.print(str(error), markup=False)
+
+
+def _failures(found: results.Results) -> list[str]:
+    """Contenders of this environment that gave no figures: peers may be missing, ours may not."""
+    ours = {
+        (scenario.name, contender.name)
+        for scenario in registry.SCENARIOS
+        for contender in scenario.contenders
+        if contender.peer is None
+    }
+    return sorted(
+        {
+            f"{scenario.name}: {name}"
+            for scenario in found.scenarios
+            for case in scenario.cases
+            for name in case.missing
+            if (scenario.name, name) in ours
+        }
+    )
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=complaints,
+        transient=True,
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""How the cost of an op, of a record and of a connection grows."""

@@ -1,0 +1,1 @@
+"""What every benchmark shares: rounds in turn, medians and ratios, results that are kept."""

@@ -1,0 +1,93 @@
+"""Starting a contender's process, and what it says at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.peers import Peers
+from benchmarks.harness.scenario import Case, Contender
+
+ROOT = Path(__file__).parents[2]
+TOLD_LINES = 15
+"""Of what a contender printed before it failed."""
+
+
+class Failed(Exception):
+    """A contender did not end with figures; says what it printed."""
+
+
+def command(contender: Contender, params: Mapping[str, Any], peers: Peers) -> list[str]:
+    """How the contender's process is started."""
+    if contender.peer is not None:
+        return [*peers.command(contender.peer, contender.target), json.dumps(dict(params))]
+    worker = [sys.executable, "-m", "benchmarks.harness.worker"]
+    return [*worker, contender.target, json.dumps(dict(params))]
+
+
+def measure(contender: Contender, case: Case, peers: Peers, timeout_s: float) -> dict[str, float]:
+    """The figures of one run, with its peak memory. Raises Failed."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        process = subprocess.Popen(
+            command(contender, case.params, peers),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=complained,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            # A group of its own: what it starts is ended with it.
+            start_new_session=True,
+        )
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            end(process)
+
+        timer = threading.Timer(timeout_s, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            timer.cancel()
+            end(process)
+        said.seek(0)
+        complained.seek(0)
+        lines = said.read().decode(errors="replace").splitlines()
+        figures = _figures(lines)
+        if late.is_set():
+            raise Failed(f"{contender.name} took more than {timeout_s:.0f} s")
+        if process.returncode != 0 or figures is None:
+            told = [*lines, *complained.read().decode(errors="replace").splitlines()]
+            raise Failed(
+                f"{contender.name} ended with exit code {process.returncode} and no figures:\n"
+                + "\n".join(told[-TOLD_LINES:])
+            )
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"peak_memory_bytes": float(usage.ru_maxrss * unit), **figures}
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a contender with everything that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _figures(lines: list[str]) -> dict[str, float] | None:
+    for line in reversed(lines):
+        if line.startswith('{"figures":'):
+            found = json.loads(line)["figures"]
+            return {name: float(value) for name, value in found.items() if value is not None}
+    return None

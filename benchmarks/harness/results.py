@@ -1,0 +1,166 @@
+"""What a run found, with everything that is needed to judge it: kept as JSON."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sqlite3
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.harness.measuring import ROOT
+from crdtsync.version import __version__
+
+FORMAT = 1
+
+
+class Round(msgspec.Struct):
+    """One measurement of one contender."""
+
+    contender: str
+    figures: dict[str, float]
+
+
+class CaseResult(msgspec.Struct):
+    """All rounds of one case, in the order in which they ran."""
+
+    case: str
+    rounds: list[Round] = []
+    missing: dict[str, str] = {}
+    """Contenders without figures, and why."""
+
+    def of(self, contender: str, figure: str) -> list[float]:
+        """A figure of every round of a contender."""
+        return [
+            one.figures[figure]
+            for one in self.rounds
+            if one.contender == contender and figure in one.figures
+        ]
+
+    def ratios(self, contender: str, against: str, figure: str) -> list[float]:
+        """A contender's figure divided by another's, round by round of the same turn."""
+        pairs = zip(self.of(contender, figure), self.of(against, figure), strict=False)
+        return [one / other for one, other in pairs if other]
+
+
+class ScenarioResult(msgspec.Struct):
+    """One scenario."""
+
+    name: str
+    cases: list[CaseResult] = []
+
+    def case(self, name: str) -> CaseResult | None:
+        """The case of that name, if it was run."""
+        return next((one for one in self.cases if one.case == name), None)
+
+
+class Machine(msgspec.Struct):
+    """What it ran on."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    sqlite: str
+    node: str | None
+    load_before: float
+    """Processes that wanted a core in the minute before the run; 0 is a quiet machine."""
+
+
+class Results(msgspec.Struct):
+    """One run."""
+
+    format: int
+    command: str
+    started: str
+    quick: bool
+    commit: str
+    machine: Machine
+    versions: dict[str, str]
+    peers: dict[str, list[str]]
+    scenarios: list[ScenarioResult] = []
+
+    def scenario(self, name: str) -> ScenarioResult | None:
+        """The scenario of that name, if it was run."""
+        return next((one for one in self.scenarios if one.name == name), None)
+
+
+def begin(command: str, *, quick: bool, peers: dict[str, list[str]]) -> Results:
+    """Results without figures yet."""
+    return Results(
+        FORMAT, command, datetime.now(UTC).isoformat(timespec="seconds"), quick,
+        _said(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]) or "unknown",
+        _machine(), _versions(), peers,
+    )  # fmt: skip
+
+
+def save(results: Results, path: Path) -> None:
+    """Write, wholly or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_suffix(".part")
+    written.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    written.replace(path)
+
+
+class BadResults(Exception):
+    """A file that holds no results; says which, and why."""
+
+
+def load(path: Path) -> Results:
+    """Read a file of results. Raises BadResults."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Results)
+    except OSError as error:
+        raise BadResults(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadResults(
+            f"{path} holds no results of `python -m benchmarks run`: {error}"
+        ) from error
+    if found.format != FORMAT:
+        raise BadResults(
+            f"{path} has format {found.format}, and this version reads {FORMAT}; "
+            "run the benchmark again"
+        )
+    return found
+
+
+def _machine() -> Machine:
+    return Machine(
+        _cpu(), os.cpu_count() or 1,
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        f"{platform.system()} {platform.release()}", platform.python_version(),
+        sqlite3.sqlite_version, _said(["node", "--version"]), os.getloadavg()[0],
+    )  # fmt: skip
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    names = ("pycrdt", "msgspec", "websockets", "aiosqlite", "starlette", "uvicorn", "uvloop")
+    found = {"crdtsync": __version__}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _said(arguments: list[str]) -> str | None:
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,80 @@
+"""Rounds in turn: every contender once, then all again, so that a slow minute meets all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from benchmarks.harness.measuring import Failed, measure
+from benchmarks.harness.peers import Missing, Peers
+from benchmarks.harness.results import CaseResult, Results, Round, ScenarioResult
+from benchmarks.harness.scenario import Case, Contender, Scenario
+
+Say = Callable[[str], None]
+
+
+class Runner:
+    """Measures scenarios one after the other into ``results``."""
+
+    def __init__(
+        self,
+        results: Results,
+        peers: Peers,
+        *,
+        rounds: int,
+        say: Say = lambda words: None,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``say`` is told what is measured now; ``done`` is called after every measurement."""
+        self._results = results
+        self._peers = peers
+        self._rounds = rounds
+        self._say = say
+        self._done = done
+
+    def run(self, scenario: Scenario, cases: Sequence[Case]) -> ScenarioResult:
+        """All cases of one scenario."""
+        found = ScenarioResult(scenario.name)
+        self._results.scenarios.append(found)
+        for case in cases:
+            result = CaseResult(case.name)
+            found.cases.append(result)
+            self._run_case(scenario, case, result)
+        return found
+
+    def _run_case(self, scenario: Scenario, case: Case, result: CaseResult) -> None:
+        contenders = [one for one in scenario.contenders if one.takes_part_in(case)]
+        there = [one for one in contenders if self._is_there(one, result)]
+        rounds = min(self._rounds, case.rounds or self._rounds)
+        for number in range(rounds):
+            for contender in there:
+                if contender.name in result.missing:
+                    continue
+                turn = f"round {number + 1} of {rounds}"
+                self._say(f"{scenario.name}, {case.name}: {contender.name}, {turn}")
+                try:
+                    figures = measure(contender, case, self._peers, scenario.timeout_s)
+                except Failed as failed:
+                    result.missing[contender.name] = str(failed)
+                else:
+                    result.rounds.append(Round(contender.name, figures))
+                self._done()
+
+    def _is_there(self, contender: Contender, result: CaseResult) -> bool:
+        if contender.peer is None:
+            return True
+        try:
+            self._peers.path(contender.peer, self._say)
+        except Missing as missing:
+            result.missing[contender.name] = str(missing)
+            return False
+        return True
+
+
+def measurements(scenario: Scenario, cases: Sequence[Case], rounds: int) -> int:
+    """How many measurements a run of it takes, for a progress bar."""
+    return sum(
+        min(rounds, case.rounds or rounds)
+        for case in cases
+        for contender in scenario.contenders
+        if contender.takes_part_in(case)
+    )

@@ -1,0 +1,162 @@
+"""Tables for the terminal and for the README: medians, spread, ratios, marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+
+from benchmarks.harness.judging import Spread, judge, spread
+from benchmarks.harness.results import CaseResult, Results, ScenarioResult
+from benchmarks.harness.scenario import Figure, Mark, Scenario
+
+SIZES = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
+
+
+def number(value: float, digits: int = 0) -> str:
+    """A figure with three or four places that mean something."""
+    for size, letter in SIZES:
+        if abs(value) >= size:
+            scaled = value / (1e3 if letter == "k" else size)
+            return f"{scaled:.{1 if scaled < 100 else 0}f} {letter}"
+    return f"{value:,.{digits}f}"
+
+
+def ratio(found: Spread | None) -> str:
+    """A ratio with the rounds that lie furthest apart."""
+    if found is None:
+        return "–"
+    digits = 2 if found.median < 10 else 1 if found.median < 100 else 0
+    middle = f"{found.median:.{digits}f}"
+    if found.low == found.high:
+        return f"{middle} ×"
+    return f"{middle} × ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+
+def tables(scenario: Scenario, result: ScenarioResult) -> Iterable[Table]:
+    """One table a case: contenders, their figures, and the ratio to the baseline."""
+    for case in result.cases:
+        table = Table(title=f"{scenario.name}: {case.case}", title_justify="left")
+        table.add_column("")
+        table.add_column(f"ratio of {scenario.figures[0].label}", justify="right")
+        for figure in _shown(scenario, case):
+            table.add_column(figure.label, justify="right")
+        for row in rows(scenario, case):
+            table.add_row(*row)
+        yield table
+
+
+def rows(scenario: Scenario, case: CaseResult) -> list[list[str]]:
+    """A row a contender: name, ratio to the baseline, medians of its figures."""
+    first, found = scenario.figures[0], []
+    for contender in scenario.contenders:
+        if contender.name in case.missing:
+            found.append([contender.name, "missing"])
+        elif case.of(contender.name, first.name):
+            is_base = contender.name == scenario.baseline
+            against = spread(case.ratios(contender.name, scenario.baseline, first.name))
+            found.append(
+                [
+                    contender.name,
+                    "1" if is_base else ratio(against),
+                    *(
+                        _cell(spread(case.of(contender.name, figure.name)), figure)
+                        for figure in _shown(scenario, case)
+                    ),
+                ]
+            )
+    return found
+
+
+def notes(scenario: Scenario, result: ScenarioResult) -> list[str]:
+    """What has to be known about the contenders, and who is missing and why."""
+    told = [f"{one.name}: {one.note}" for one in scenario.contenders if one.note]
+    why: dict[str, str] = {}
+    for case in result.cases:
+        why.update(case.missing)
+    return [*told, *(f"{name} is missing: {words}" for name, words in why.items())]
+
+
+def marks_table(pairs: Iterable[tuple[Scenario, Mark]], results: Results) -> Table:
+    """Every mark with what was measured."""
+    table = Table(title="Marks", title_justify="left")
+    for heading in ("what", "mark", "measured", ""):
+        table.add_column(heading)
+    for cells in marks_rows(pairs, results):
+        table.add_row(*cells)
+    return table
+
+
+def marks_rows(pairs: Iterable[tuple[Scenario, Mark]], results: Results) -> list[list[str]]:
+    """(what, mark, measured, reached or missed) of each mark that was measured."""
+    found = []
+    for scenario, mark in pairs:
+        judged = judge(mark, results.scenario(scenario.name))
+        if judged.reached is not None:
+            assert judged.found is not None
+            measured = (
+                ratio(judged.found)
+                if mark.unit == "×"
+                else f"{_in_unit(judged.found.median, mark.unit)}"
+                f" ({_in_unit(judged.found.low, mark.unit)}"
+                f" to {_in_unit(judged.found.high, mark.unit)})"
+            )
+            found.append(
+                [mark.what, bound(mark), measured, "reached" if judged.reached else "missed"]
+            )
+    return found
+
+
+def bound(mark: Mark) -> str:
+    """What a mark asks for, in words."""
+    words = []
+    if mark.at_least is not None:
+        words.append(f"at least {_in_unit(mark.at_least, mark.unit)}")
+    if mark.at_most is not None:
+        words.append(f"at most {_in_unit(mark.at_most, mark.unit)}")
+    against = mark.against if mark.against is not None else mark.at_case
+    return " and ".join(words) + (f" {against}" if against else "")
+
+
+def markdown(headings: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
+    """A table for a README."""
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    for row in cells:
+        padded = [*row, *[""] * (len(headings) - len(row))]
+        lines.append("| " + " | ".join(padded) + " |")
+    return "\n".join(lines)
+
+
+def _in_unit(value: float, unit: str) -> str:
+    if unit == "×":
+        return f"{value:g} ×"
+    return f"{number(value, 2 if abs(value) < 100 and value != int(value) else 0)} {unit}"
+
+
+def _cell(found: Spread | None, figure: Figure) -> str:
+    return "–" if found is None else number(found.median, figure.digits)
+
+
+def _shown(scenario: Scenario, case: CaseResult) -> list[Figure]:
+    """Figures that at least one contender of the case has."""
+    measured = {name for one in case.rounds for name in one.figures}
+    return [figure for figure in scenario.figures if figure.name in measured]
+
+
+def markdown_of(scenarios: Iterable[Scenario], results: Results) -> str:
+    """All tables of a run as the README has them."""
+    known = list(scenarios)
+    pairs = [(scenario, mark) for scenario in known for mark in scenario.marks]
+    parts = [markdown(("what", "mark", "measured", ""), marks_rows(pairs, results))]
+    for scenario in known:
+        result = results.scenario(scenario.name)
+        if result is None:
+            continue
+        parts.append(f"**{scenario.name}**: {scenario.what}")
+        for case in result.cases:
+            shown = _shown(scenario, case)
+            headings = (case.case, f"ratio of {scenario.figures[0].label}")
+            labels = [figure.label for figure in shown]
+            parts.append(markdown((*headings, *labels), rows(scenario, case)))
+        parts.extend(notes(scenario, result))
+    return "\n\n".join(parts)

@@ -1,0 +1,1 @@
+"""How fast a sync server takes changes and hands them out, beside other servers."""

@@ -1,0 +1,1 @@
+"""How fast a device writes, reads, starts and comes into step, beside PouchDB."""
