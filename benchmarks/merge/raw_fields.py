@@ -1,0 +1,251 @@
+"""The same shape written in raw pycrdt: what our layer is measured against.
+
+Each field is a root Map of the record's Doc. A write puts the JSON text
+``[value, time, user, op_id]`` under its op_id and deletes the keys that it replaces, so
+values that did not see each other stand side by side, as in our documents. There is no
+policy, no check of what arrives, and no memory of ops: whoever writes must know itself
+what it replaces.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pycrdt import Doc, Map
+
+from benchmarks.merge.shape import (
+    CONFLICT_FIELD,
+    LEFT_EDITS,
+    NAMES,
+    RIGHT_EDITS,
+    edited,
+    first_values,
+    is_conflicting,
+    merged_values,
+    values_after,
+)
+from benchmarks.merge.timing import Figures, Watch, expect, in_batches
+
+_text = msgspec.json.Encoder().encode
+_parts = msgspec.json.Decoder(tuple[str, int, str, str]).decode
+_random = random.Random(1)
+
+
+class Fields:
+    """A Doc with its root Maps."""
+
+    __slots__ = ("doc", "maps", "updates")
+
+    def __init__(self, data: bytes | None = None) -> None:
+        self.doc: Doc[Any] = Doc(client_id=_random.getrandbits(32))
+        if data is not None:
+            self.doc.apply_update(data)
+        self.maps: dict[str, Map[Any]] = {
+            name: self.doc.get(f"r/{name}", type=Map) for name in NAMES
+        }
+        self.updates: list[bytes] = []
+
+    def write(self, name: str, value: str, user: str, time_us: int, gone: list[str]) -> str:
+        """Write one field; returns the op_id."""
+        op_id = str(uuid.uuid4())
+        field = self.maps[name]
+        with self.doc.transaction():
+            field[op_id] = _text((value, time_us, user, op_id)).decode()
+            for seen in gone:
+                del field[seen]
+        return op_id
+
+    def read(self, name: str) -> str:
+        """The value with the largest (time, op_id)."""
+        found: dict[str, str] = self.maps[name].to_py() or {}
+        if len(found) == 1:
+            (text,) = found.values()
+            return _parts(text)[0]
+        return max(map(_parts, found.values()), key=lambda parts: (parts[1], parts[3]))[0]
+
+    def read_all(self) -> dict[str, str]:
+        return {name: self.read(name) for name in NAMES}
+
+
+def create(params: Mapping[str, Any]) -> Figures:
+    size_bytes = 0
+
+    def work(records: list[int]) -> list[bytes]:
+        return [_created(record)[0].doc.get_update() for record in records]
+
+    def check(record: int, _: int, data: bytes) -> None:
+        nonlocal size_bytes
+        size_bytes += len(data)
+        expect(Fields(data).read_all(), first_values(record))
+
+    watch = in_batches(params, int, work, check)
+    return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
+
+
+def overwrite(params: Mapping[str, Any]) -> Figures:
+    """The change is exported by the event of its transaction."""
+    edits, size_bytes = params["edits"], 0
+
+    def prepare(record: int) -> tuple[Fields, Fields, dict[str, str]]:
+        left, right, op_id = _pair(record)
+        left.doc.observe(lambda event: left.updates.append(event.update))
+        return left, right, dict.fromkeys(NAMES, op_id)
+
+    def work(pairs: list[tuple[Fields, Fields, dict[str, str]]]) -> list[int]:
+        sizes = []
+        for left, right, last in pairs:
+            sent = 0
+            for number in range(edits):
+                name = NAMES[number % 10]
+                last[name] = left.write(name, edited(number), "kim", number, [last[name]])
+                data = left.updates.pop()
+                sent += len(data)
+                right.doc.apply_update(data)
+            sizes.append(sent)
+        return sizes
+
+    def check(record: int, pair: tuple[Fields, Fields, dict[str, str]], sent: int) -> None:
+        nonlocal size_bytes
+        size_bytes += sent
+        left, right, _ = pair
+        expect(right.read_all(), values_after(record, edits))
+        expect(left.read_all(), right.read_all())
+
+    watch = in_batches(params, prepare, work, check, each=edits)
+    return watch.figures("ops_per_s", bytes=size_bytes / watch.done)
+
+
+def two_way(params: Mapping[str, Any]) -> Figures:
+    size_bytes = 0
+
+    def work(pairs: list[tuple[Fields, Fields]]) -> list[int]:
+        sizes = []
+        for left, right in pairs:
+            to_right = left.doc.get_update(right.doc.get_state())
+            to_left = right.doc.get_update(left.doc.get_state())
+            right.doc.apply_update(to_right)
+            left.doc.apply_update(to_left)
+            sizes.append(len(to_right) + len(to_left))
+        return sizes
+
+    def check(record: int, pair: tuple[Fields, Fields], sent: int) -> None:
+        nonlocal size_bytes
+        size_bytes += sent
+        left, right = pair
+        expect([m.to_py() for m in left.maps.values()], [m.to_py() for m in right.maps.values()])
+        for name, allowed in merged_values(record).items():
+            expect(left.read(name) in allowed, True)
+
+    watch = in_batches(params, _diverged, work, check)
+    return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
+
+
+def writers(params: Mapping[str, Any]) -> Figures:
+    """Each update is applied as it arrives, all within one transaction."""
+    clients, watch = params["clients"], Watch(params["at_most_s"])
+    sizes = 0
+    for _ in range(params["records"]):
+        updates = []
+        for number in range(clients):
+            writer = Fields()
+            writer.write(NAMES[number % 10], edited(number), f"user-{number}", number, [])
+            updates.append(writer.doc.get_update())
+        merged = Fields()
+        with watch, merged.doc.transaction():
+            for data in updates:
+                merged.doc.apply_update(data)
+        expect(sum(len(field) for field in merged.maps.values()), clients)
+        expect(merged.read("f9"), edited(clients - 1))
+        sizes += sum(map(len, updates))
+        watch.done += clients
+        if watch.is_late:
+            break
+    return watch.figures(
+        "ops_per_s",
+        ms=watch.wall_s * 1e3 * clients / watch.done,
+        bytes=sizes / watch.done,
+    )
+
+
+def conflicts(params: Mapping[str, Any]) -> Figures:
+    """Load a Doc; a field with several keys and different values is in conflict."""
+    one_in = params["one_in"]
+
+    def prepare(record: int) -> bytes:
+        if not is_conflicting(record, one_in):
+            return _created(record)[0].doc.get_update()
+        left, right, op_id = _pair(record)
+        left.write(CONFLICT_FIELD, "left's choice", "kim", 1, [op_id])
+        right.write(CONFLICT_FIELD, "right's choice", "lee", 1, [op_id])
+        left.doc.apply_update(right.doc.get_update(left.doc.get_state()))
+        return left.doc.get_update()
+
+    def work(documents: list[bytes]) -> list[list[str]]:
+        found = []
+        for data in documents:
+            doc: Doc[Any] = Doc(client_id=0)
+            doc.apply_update(data)
+            # Only of this field no value may be lost; the others settle by themselves.
+            field = doc.get(f"r/{CONFLICT_FIELD}", type=Map)
+            several = len(field) > 1 and len({_parts(t)[0] for t in field.values()}) > 1
+            found.append([CONFLICT_FIELD] if several else [])
+        return found
+
+    def check(record: int, _: bytes, found: list[str]) -> None:
+        expect(found, [CONFLICT_FIELD] if is_conflicting(record, one_in) else [])
+
+    return in_batches(params, prepare, work, check).figures("docs_per_s")
+
+
+def load(params: Mapping[str, Any]) -> Figures:
+    def work(documents: list[bytes]) -> list[Doc[Any]]:
+        loaded = []
+        for data in documents:
+            doc: Doc[Any] = Doc(client_id=0)
+            doc.apply_update(data)
+            loaded.append(doc)
+        return loaded
+
+    def check(record: int, _: bytes, doc: Doc[Any]) -> None:
+        (text,) = doc.get("r/f9", type=Map).to_py().values()
+        expect(_parts(text)[0], first_values(record)["f9"])
+
+    watch = in_batches(params, lambda record: _created(record)[0].doc.get_update(), work, check)
+    return watch.figures("docs_per_s")
+
+
+def read(params: Mapping[str, Any]) -> Figures:
+    def prepare(record: int) -> Fields:
+        return Fields(_created(record)[0].doc.get_update())
+
+    def check(record: int, _: Fields, values: dict[str, str]) -> None:
+        expect(values, first_values(record))
+
+    watch = in_batches(params, prepare, lambda docs: [one.read_all() for one in docs], check)
+    return watch.figures("docs_per_s")
+
+
+def _created(record: int) -> tuple[Fields, str]:
+    made, op_id = Fields(), str(uuid.uuid4())
+    with made.doc.transaction():
+        for name, value in first_values(record).items():
+            made.maps[name][op_id] = _text((value, 0, "kim", op_id)).decode()
+    return made, op_id
+
+
+def _pair(record: int) -> tuple[Fields, Fields, str]:
+    left, op_id = _created(record)
+    return left, Fields(left.doc.get_update()), op_id
+
+
+def _diverged(record: int) -> tuple[Fields, Fields]:
+    left, right, op_id = _pair(record)
+    for number, name in enumerate(LEFT_EDITS, start=1):
+        left.write(name, f"left wrote {name}", "kim", number, [op_id])
+    for number, name in enumerate(RIGHT_EDITS, start=1):
+        right.write(name, f"right wrote {name}", "lee", number, [op_id])
+    return left, right
