@@ -29,20 +29,18 @@ def throughput(params: Mapping[str, Any]) -> dict[str, float]:
         clients = connect(dialect, server.port, many, spaces)
         prepare(dialect, clients, frames, ops)
         load = Load(dialect, clients, ops)
-        cpu_s = server.cpu_s()
-        sent = load.run(params["seconds"])
-        cpu_s, memory_bytes = server.cpu_s() - cpu_s, server.memory_bytes()
+        sent = load.run(params["warm_s"], params["seconds"], server.cpu_s)
+        memory_bytes = server.memory_bytes()
         _check(dialect, clients)
         load.close()
     return {
         "ops_per_s": sent.ops / sent.took_s,
-        "server_cpu_us_per_op": cpu_s * 1e6 / sent.ops,
-        "server_cpu_us_per_delivery": cpu_s * 1e6 / sent.deliveries,
-        "server_cores": cpu_s / sent.took_s,
+        "server_cpu_us_per_op": sent.server_cpu_s * 1e6 / sent.ops,
+        "server_cpu_us_per_delivery": sent.server_cpu_s * 1e6 / sent.deliveries,
+        "server_cores": sent.server_cpu_s / sent.took_s,
         "generator_cores": sent.generator_cpu_s / sent.took_s,
         "bytes_per_delivery": sent.received_bytes / sent.deliveries,
         "server_memory_bytes": memory_bytes,
-        "ops": sent.ops,
     }
 
 
