@@ -75,7 +75,7 @@ def run(
     """Measure, print tables, and keep the results as JSON."""
     scenarios = _chosen(names or [])
     path = out or Path("benchmark-results") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
-    used = sorted({c.peer for s in scenarios for c in s.contenders if c.peer is not None})
+    used = sorted({c.needs for s in scenarios for c in s.contenders if c.needs is not None})
     found = results.begin(
         " ".join(["python -m benchmarks", *sys.argv[1:]]),
         quick=quick,
@@ -202,7 +202,7 @@ def _failures(found: results.Results) -> list[str]:
         (scenario.name, contender.name)
         for scenario in registry.SCENARIOS
         for contender in scenario.contenders
-        if contender.peer is None
+        if contender.needs is None
     }
     return sorted(
         {

@@ -28,10 +28,14 @@ class Failed(Exception):
 
 def command(contender: Contender, params: Mapping[str, Any], peers: Peers) -> list[str]:
     """How the contender's process is started."""
+    given = {**params, **contender.params}
+    if contender.server_peer is not None:
+        server = peers.command(contender.server_peer, contender.server_script)
+        given["server_command"] = server
     if contender.peer is not None:
-        return [*peers.command(contender.peer, contender.target), json.dumps(dict(params))]
+        return [*peers.command(contender.peer, contender.target), json.dumps(given)]
     worker = [sys.executable, "-m", "benchmarks.harness.worker"]
-    return [*worker, contender.target, json.dumps(dict(params))]
+    return [*worker, contender.target, json.dumps(given)]
 
 
 def measure(contender: Contender, case: Case, peers: Peers, timeout_s: float) -> dict[str, float]:

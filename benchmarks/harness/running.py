@@ -60,10 +60,10 @@ class Runner:
                 self._done()
 
     def _is_there(self, contender: Contender, result: CaseResult) -> bool:
-        if contender.peer is None:
+        if contender.needs is None:
             return True
         try:
-            self._peers.path(contender.peer, self._say)
+            self._peers.path(contender.needs, self._say)
         except Missing as missing:
             result.missing[contender.name] = str(missing)
             return False

@@ -52,6 +52,18 @@ class Contender:
     """In what it differs from the others, told under the table."""
     only: frozenset[str] = frozenset()
     """Cases it takes part in; all where empty."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What its target is given beside the parameters of the case."""
+    server_peer: str | None = None
+    """The peer in whose environment a server runs that ``target``, of ours, drives: the command
+    that starts it is given to the target as ``server_command``."""
+    server_script: str = ""
+    """The server in the folder of ``server_peer``."""
+
+    @property
+    def needs(self) -> str | None:
+        """The peer that has to be installed for it; None where nothing of others is needed."""
+        return self.peer or self.server_peer
 
     def takes_part_in(self, case: Case) -> bool:
         """Whether this contender is measured at ``case``."""

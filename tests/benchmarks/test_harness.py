@@ -120,6 +120,33 @@ def test_a_peer_that_is_not_installed_is_named_as_missing(
     assert len(case.of("twice", "per_s")) == 2
 
 
+def test_a_contender_may_drive_the_server_of_a_peer_and_is_missing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Contender(
+        name="driver", target=f"{HERE}:driven", params={"times": 3},
+        server_peer="elsewhere", server_script="serve.py",
+    )  # fmt: skip
+    assert driver.needs == "elsewhere"
+    folder = tmp_path / "peers" / "elsewhere"
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text("no-such-package-at-all==1.0\n")
+    monkeypatch.setattr(peers, "FOLDER", tmp_path / "peers")
+    scenario = Scenario(
+        name="counting", group="test", what="", figures=SCENARIO.figures, cases=SCENARIO.quick,
+        quick=(), contenders=(driver, SCENARIO.contenders[1]), baseline="twice",
+    )  # fmt: skip
+    assert "not installed" in run(scenario).scenarios[0].cases[0].missing["driver"]
+
+    class Installed(Peers):
+        def path(self, peer: str, say: object = None) -> Path:
+            return tmp_path / peer
+
+    figures = measure(driver, SCENARIO.cases[0], Installed(install=False), 60)
+    assert figures["per_s"] == 6
+    assert figures["words"] == 2
+
+
 def test_results_are_kept_and_read_again(counted: Results, tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     results.save(counted, path)

@@ -36,7 +36,7 @@ def test_a_quick_run_measures_every_scenario_of_the_group(group: str, tmp_path: 
         assert result is not None
         for case, measured in zip(scenario.quick, result.cases, strict=True):
             for contender in scenario.contenders:
-                if contender.peer is None and contender.takes_part_in(case):
+                if contender.needs is None and contender.takes_part_in(case):
                     assert measured.of(contender.name, scenario.figures[0].name), contender.name
 
 

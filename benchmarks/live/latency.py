@@ -1,0 +1,110 @@
+"""How long it takes from sending an op on one client until another one has it."""
+
+from __future__ import annotations
+
+import gc
+import select
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.live.dialects import DIGITS, MARKER, Lost
+from benchmarks.live.load import STALL_S, Client
+
+READ_BYTES = 65_536
+WHOLE = len(MARKER) + DIGITS
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Of every delivery to a client that did not write the op itself."""
+
+    sorted_ms: list[float]
+    took_s: float
+    generator_cpu_s: float
+
+    def at(self, share: float) -> float:
+        """The latency that this share of the deliveries stayed below."""
+        return self.sorted_ms[min(int(share * len(self.sorted_ms)), len(self.sorted_ms) - 1)]
+
+
+def numbers_in(received: bytes) -> tuple[list[int], bytes]:
+    """The numbers of the ops in what was received, and the end that may be half a marker."""
+    found, place = [], received.find(MARKER)
+    done = 0
+    while place >= 0 and place + WHOLE <= len(received):
+        start = place + len(MARKER)
+        found.append(int(received[start : start + DIGITS]))
+        done = place + WHOLE
+        place = received.find(MARKER, done)
+    return found, received[max(done, len(received) - WHOLE + 1) :]
+
+
+class Pacer:
+    """Sends at fixed times, whether or not the server keeps up, each time from the next client."""
+
+    def __init__(self, clients: Sequence[Client], ops_per_s: float) -> None:
+        self._clients, self._every_s = list(clients), 1.0 / ops_per_s
+        self._poll = select.epoll()
+        self._by_fd = {client.socket.raw.fileno(): client for client in clients}
+        self._rest: dict[int, bytes] = dict.fromkeys(self._by_fd, b"")
+        self._sent_s: dict[int, float] = {}
+        self._author: dict[int, Client] = {}
+        self._found_s: list[float] = []
+        self._delivered = 0
+        for client in clients:
+            client.socket.raw.setblocking(False)
+            self._poll.register(client.socket.raw.fileno(), select.EPOLLIN)
+
+    def run(self, ops: int) -> Latencies:
+        """Send ``ops`` ops and wait for the last delivery. Raises Lost."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        cpu_s, began_s = time.process_time(), time.perf_counter()
+        sent, heard_s, wanted = 0, began_s, ops * len(self._clients)
+        while self._delivered < wanted:
+            now_s = time.perf_counter()
+            while sent < ops and now_s >= began_s + sent * self._every_s:
+                self._send(sent)
+                sent += 1
+            due_s = began_s + sent * self._every_s if sent < ops else now_s + 1.0
+            events = self._poll.poll(max(due_s - time.perf_counter(), 0.0))
+            for fd, _ in events:
+                self._receive(fd)
+            heard_s = time.perf_counter() if events else heard_s
+            if time.perf_counter() - heard_s > STALL_S:
+                raise Lost(f"{self._delivered} of {wanted} deliveries came, and then nothing")
+        took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        gc.enable()
+        return Latencies(sorted(one * 1e3 for one in self._found_s), took_s, cpu_s)
+
+    def _send(self, turn: int) -> None:
+        client = self._clients[turn % len(self._clients)]
+        made = client.frames[client.sent]
+        client.sent += 1
+        (number,), _ = numbers_in(made)
+        self._author[number] = client
+        self._sent_s[number] = time.perf_counter()
+        client.socket.raw.sendall(made)
+
+    def _receive(self, fd: int) -> None:
+        client = self._by_fd[fd]
+        try:
+            received = client.socket.raw.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        now_s = time.perf_counter()
+        if not received:
+            raise Lost(f"the server cut the connection of client {client.number}")
+        numbers, self._rest[fd] = numbers_in(self._rest[fd] + received)
+        self._delivered += len(numbers)
+        for number in numbers:
+            if self._author[number] is not client:
+                self._found_s.append(now_s - self._sent_s[number])
+
+    def close(self) -> None:
+        """Cut all connections."""
+        self._poll.close()
+        for client in self._clients:
+            client.socket.raw.close()

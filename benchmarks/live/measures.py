@@ -1,0 +1,115 @@
+"""What is measured of a live server. Each function drives one server and gives its figures."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.live.dialects import DIALECTS, Dialect
+from benchmarks.live.latency import Latencies, Pacer
+from benchmarks.live.load import Client, Load, connect, prepare
+from benchmarks.live.processes import ServerProcess, running
+
+STEADY_S = 0.5
+STEADY_AT_MOST_S = 5.0
+WARM_CLIENTS = 50
+
+
+def throughput(params: Mapping[str, Any]) -> dict[str, float]:
+    """Clients send as fast as they are answered."""
+    dialect = DIALECTS[params["dialect"]]()
+    many, spaces, ops = params["clients"], params["spaces"], params["ops_per_frame"]
+    frames = max(params["most_ops"] // (many * ops), 1)
+    with tempfile.TemporaryDirectory() as folder, _server(params, folder) as server:
+        clients = connect(dialect, server.port, many, spaces)
+        prepare(dialect, clients, frames, ops)
+        load = Load(dialect, clients, ops)
+        sent = load.run(params["warm_s"], params["seconds"], server.cpu_s)
+        memory_bytes = server.memory_bytes()
+        _check(dialect, clients)
+        load.close()
+    return {
+        "ops_per_s": sent.ops / sent.took_s,
+        "server_cpu_us_per_op": sent.server_cpu_s * 1e6 / sent.ops,
+        "server_cpu_us_per_delivery": sent.server_cpu_s * 1e6 / sent.deliveries,
+        "server_cores": sent.server_cpu_s / sent.took_s,
+        "generator_cores": sent.generator_cpu_s / sent.took_s,
+        "bytes_per_delivery": sent.received_bytes / sent.deliveries,
+        "server_memory_bytes": memory_bytes,
+    }
+
+
+def latency(params: Mapping[str, Any]) -> dict[str, float]:
+    """One op after the other at a steady pace, from a client each time, to all others."""
+    dialect = DIALECTS[params["dialect"]]()
+    many, rate, seconds = params["clients"], params["ops_per_s"], params["seconds"]
+    ops = round(rate * seconds)
+    with tempfile.TemporaryDirectory() as folder, _server(params, folder) as server:
+        clients = connect(dialect, server.port, many, 1)
+        prepare(dialect, clients, -(-ops // many), 1)
+        pacer = Pacer(clients, rate)
+        cpu_s = server.cpu_s()
+        found: Latencies = pacer.run(ops)
+        cpu_s = server.cpu_s() - cpu_s
+        _check(dialect, clients)
+        pacer.close()
+    return {
+        "p99_ms": found.at(0.99),
+        "p50_ms": found.at(0.50),
+        "max_ms": found.at(1.0),
+        "server_cpu_us_per_op": cpu_s * 1e6 / ops,
+        "generator_cores": found.generator_cpu_s / found.took_s,
+        "deliveries": len(found.sorted_ms),
+    }
+
+
+def idle(params: Mapping[str, Any]) -> dict[str, float]:
+    """What the server grows by with clients that are connected and say nothing."""
+    dialect = DIALECTS[params["dialect"]]()
+    many, spaces = params["clients"], params["spaces"]
+    with tempfile.TemporaryDirectory() as folder, _server(params, folder) as server:
+        warm = connect(dialect, server.port, WARM_CLIENTS, spaces)
+        before_bytes = _steady_memory(server)
+        clients = connect(dialect, server.port, many, spaces, first=WARM_CLIENTS)
+        after_bytes = _steady_memory(server)
+        for client in (*warm, *clients):
+            client.socket.raw.close()
+    return {
+        "bytes_per_connection": (after_bytes - before_bytes) / many,
+        "server_memory_bytes": after_bytes,
+    }
+
+
+def _server(params: Mapping[str, Any], folder: str) -> AbstractContextManager[ServerProcess]:
+    """A server of ours is named as a module, one of a peer by the command that starts it."""
+    module = params.get("server_module")
+    command = [sys.executable, "-m", module] if module else params["server_command"]
+    return running(command, Path(folder))
+
+
+def _check(dialect: Dialect, clients: list[Client]) -> None:
+    """Ask for the log of every space, now that the clock has stopped."""
+    sent: dict[str, list[Client]] = {}
+    for client in clients:
+        sent.setdefault(client.space, []).append(client)
+    for space, several in sent.items():
+        asking = several[0].socket
+        asking.raw.settimeout(60.0)
+        dialect.check(asking, space, [(client.number, client.sent) for client in several])
+
+
+def _steady_memory(server: ServerProcess) -> int:
+    """Once it has stayed the same for a while."""
+    last, since_s = server.memory_bytes(), time.monotonic()
+    until_s = since_s + STEADY_AT_MOST_S
+    while time.monotonic() < min(since_s + STEADY_S, until_s):
+        time.sleep(0.05)
+        now = server.memory_bytes()
+        if now != last:
+            last, since_s = now, time.monotonic()
+    return last
