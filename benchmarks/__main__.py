@@ -22,6 +22,7 @@ from rich.table import Table
 from benchmarks import registry
 from benchmarks.harness import comparing, results, telling
 from benchmarks.harness.charts import NoCharts, draw
+from benchmarks.harness.disk import prepared_for_a_run
 from benchmarks.harness.peers import Peers, pins
 from benchmarks.harness.running import Runner, measurements
 from benchmarks.harness.scenario import Case, Mark, Scenario
@@ -85,7 +86,7 @@ def run(
     rounds = 1 if quick else rounds
     many = sum(measurements(scenario, cases[scenario.name], rounds) for scenario in scenarios)
     stopped = False
-    with _progress() as progress:
+    with prepared_for_a_run(), _progress() as progress:
         bar = progress.add_task("", total=many)
         runner = Runner(
             found,

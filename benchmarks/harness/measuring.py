@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.disk import disk_folder
 from benchmarks.harness.peers import Peers
 from benchmarks.harness.scenario import Case, Contender
 
@@ -40,14 +41,21 @@ def command(contender: Contender, params: Mapping[str, Any], peers: Peers) -> li
 
 def measure(contender: Contender, case: Case, peers: Peers, timeout_s: float) -> dict[str, float]:
     """The figures of one run, with its peak memory. Raises Failed."""
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as complained,
+        # What a contender leaves behind when it is ended goes with this folder.
+        tempfile.TemporaryDirectory(
+            prefix="crdtsync-measured-", dir=disk_folder(), ignore_cleanup_errors=True
+        ) as folder,
+    ):
         process = subprocess.Popen(
             command(contender, case.params, peers),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=complained,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
             # A group of its own: what it starts is ended with it.
             start_new_session=True,
         )

@@ -13,6 +13,8 @@ import inspect
 import json
 import sys
 
+from benchmarks.harness.disk import peak_bytes
+
 
 def main() -> None:
     """Measure and print."""
@@ -22,6 +24,9 @@ def main() -> None:
     found = function(json.loads(params))
     if inspect.iscoroutine(found):
         found = asyncio.run(found)
+    peak = peak_bytes()
+    if peak is not None:
+        found = {"peak_memory_bytes": peak, **found}
     print(json.dumps({"figures": found}), flush=True)
 
 

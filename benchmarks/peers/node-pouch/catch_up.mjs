@@ -1,0 +1,3 @@
+import { catchUp } from "./syncing.mjs";
+
+await catchUp();

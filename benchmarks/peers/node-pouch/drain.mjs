@@ -1,0 +1,3 @@
+import { drain } from "./syncing.mjs";
+
+await drain();

@@ -1,0 +1,3 @@
+import { query } from "./reading.mjs";
+
+await query({ indexed: true });

@@ -1,0 +1,3 @@
+import { firstSync } from "./syncing.mjs";
+
+await firstSync();

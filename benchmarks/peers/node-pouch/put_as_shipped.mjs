@@ -1,0 +1,3 @@
+import { measure } from "./writing.mjs";
+
+await measure({ durable: false, atOnce: 1 });

@@ -1,0 +1,3 @@
+import { read } from "./reading.mjs";
+
+await read();

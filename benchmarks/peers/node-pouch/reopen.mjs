@@ -1,0 +1,3 @@
+import { reopen } from "./reading.mjs";
+
+await reopen();
