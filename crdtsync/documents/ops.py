@@ -162,23 +162,32 @@ def check_op(op: Op) -> None:
     size_bytes = 0
     for root, write in op.writes.items():
         _check_write(op.op_id, root, write)
-        size_bytes += sum(map(_bytes_of, write.values))
+        for value in write.values:
+            size_bytes += len(value) if value.isascii() else _bytes_of(value)
     if size_bytes > MAX_OP_BYTES:
         raise InvalidOp("too_large", f"the op holds {size_bytes} bytes; split it")
 
 
 def _bytes_of(value: str) -> int:
     try:
-        return len(value) if value.isascii() else len(value.encode())
+        return len(value.encode())
     except UnicodeEncodeError as error:
         raise InvalidOp("bad_op", "a value holds half a character (a lone surrogate)") from error
 
 
-def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
+@lru_cache(maxsize=4_096)
+def _shape_of(root: str) -> str:
+    """``r``, ``c``, ``s`` or ``d``. Raises InvalidOp, and remembers good roots only, which
+    are short."""
     shape, slash, name = root.partition("/")
     if not slash or shape not in ("r", "c", "s", "d") or bool(name) == (shape == "d"):
         raise InvalidOp("wrong_shape", f"{root[:80]!r} is not the root of a field")
     check_identifier(root, "field")
+    return shape
+
+
+def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
+    shape = _shape_of(root)
     count = len(write.values)
     if shape in "rcd" and count != 1:
         raise InvalidOp("wrong_shape", f"{root}: one value is written at a time, not {count}")
@@ -194,6 +203,8 @@ def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
             raise InvalidOp("bad_delete", "the base of the delete is out of bounds")
         if not all(is_op_id(seen) for seen in mark.ops):
             raise InvalidOp("bad_delete", "the base of the delete names something else than ops")
+    if not write.supersedes:
+        return
     if len(set(write.supersedes)) != len(write.supersedes):
         raise InvalidOp("bad_supersedes", f"{root}: an entry is superseded twice")
     for seen in write.supersedes:

@@ -35,6 +35,8 @@ what only that one had seen brings the record back then, so nothing is lost by i
 MAX_SET_ELEMENTS = 10_000
 """Visible entries of one ``set`` field, so that a record stays bounded."""
 
+_NOTHING: dict[EntryId, Entry] = {}
+
 OpsSince = Callable[[int], Iterable[tuple[int, str, bool]]]
 """(seq, op_id, is_delete) of the record's log entries above a seq."""
 
@@ -122,7 +124,7 @@ def decide(
     removed: list[Removal] = []
     unseen: list[tuple[str, EntryId]] = []
     for root, write in op.writes.items():
-        entries = state.fields.get(root, {})
+        entries = state.fields.get(root, _NOTHING)
         for seen in write.supersedes:
             entry = entries.get(seen)
             if entry is None:
@@ -172,12 +174,14 @@ def log_entry(
 
 def _check_collisions(state: RecordState, op: Op) -> None:
     """Two entries of one document must not share an item id (53 bits of a hash)."""
-    own: dict[int, tuple[str, EntryId]] = {}
+    own: set[int] = set()
+    count = 0
     for root, write in op.writes.items():
         for n in range(len(write.values)):
-            place = (root, EntryId(op.op_id, n))
-            if own.setdefault(client_id(*place), place) != place:
-                raise InvalidOp("id_collision", "two entries of this op hash alike")
+            own.add(client_id(root, EntryId(op.op_id, n)))
+            count += 1
+    if len(own) != count:
+        raise InvalidOp("id_collision", "two entries of this op hash alike")
     for root, entries in state.fields.items():
         for entry_id in entries:
             if client_id(root, entry_id) in own and entry_id.op_id != op.op_id:
@@ -193,6 +197,10 @@ def _settle_field(
     effective_us: int,
     graves: frozenset[tuple[str, EntryId]] | set[tuple[str, EntryId]],
 ) -> tuple[list[Removal], Outcome, ConflictChange | None]:
+    if not graves and field is not None:
+        usual = _settle_usual(state, root, write, field)
+        if usual is not None:
+            return usual, "applied", None
     new = [
         Entry(op.op_id, n, value, op.time_us, op.user, effective_us, 0)
         for n, value in enumerate(write.values)
@@ -204,7 +212,7 @@ def _settle_field(
         if (root, EntryId(op.op_id, n)) in graves
     ]
     superseded = frozenset(write.supersedes)
-    visible = state.fields.get(root, {})
+    visible = state.fields.get(root, _NOTHING)
     before = list(visible.values())
     remaining = [entry for key, entry in visible.items() if key not in superseded]
     if field is None:
@@ -229,6 +237,25 @@ def _settle_field(
             "too_large", f"{field.name} holds {MAX_SET_ELEMENTS} elements", field=field.name
         )
     return late, "superseded" if late and not new else "applied", None
+
+
+def _settle_usual(
+    state: RecordState, root: str, write: FieldWrite, field: FieldPolicy
+) -> list[Removal] | None:
+    """What most writes remove besides what they supersede: nothing where all count, and the
+    one entry that stands where the last one wins. None: the whole rule has to be asked."""
+    if field.merge is MergeKind.COUNTER:
+        return []
+    if field.merge is not MergeKind.SERVER_LATEST:
+        return None
+    visible = state.fields.get(root, _NOTHING)
+    if len(visible) > 1:
+        return None  # it may be a conflict from when the field was ``manual``
+    return [
+        Removal(root, entry.op_id, entry.n, "lost_received")
+        for key, entry in visible.items()
+        if key not in write.supersedes
+    ]
 
 
 def _settle_by_user_time(
@@ -320,6 +347,8 @@ def _revivals(
         if outside:
             removed.append(Removal(DELETION_ROOT, op.op_id, 0, "revived"))
         return outside
+    if DELETION_ROOT not in state.fields:
+        return False
     leaving = {(gone.op_id, gone.n) for gone in removed if gone.root == DELETION_ROOT}
     revived = False
     for entry in state.visible(DELETION_ROOT):

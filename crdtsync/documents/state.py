@@ -210,8 +210,15 @@ class RecordState:
         """
         if entry.seq <= self.seq:
             return
-        for root, written in entry.entries():
-            self.add(root, written)
+        fields, op_id = self.fields, entry.op_id
+        for root, values in entry.writes.items():
+            standing = fields.get(root)
+            if standing is None:
+                standing = fields[root] = {}
+            for n, value in enumerate(values):
+                standing[EntryId(op_id, n)] = Entry(
+                    op_id, n, value, entry.time_us, entry.user, entry.effective_us, entry.seq
+                )
         for gone in entry.removed:
             self.remove(gone.root, EntryId(gone.op_id, gone.n))
         self.seq = entry.seq

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from crdtsync.protocol.messages import (
     AcknowledgedDigest,
@@ -43,15 +44,17 @@ ALLOWED: dict[State, tuple[type, ...]] = {
 """Which messages may arrive in which state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticate:
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """Base of what the shell has to do: a struct, since one is made for every frame."""
+
+
+class Authenticate(_Asked, frozen=True):
     """Find out who this is; answer with ``authenticated`` or ``not_authenticated``."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
+class Admit(_Asked, frozen=True):
     """Compare the run, fence older connections, read the log; answer with ``admitted``."""
 
     hello: Hello
@@ -59,74 +62,64 @@ class Admit:
     roles: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(_Asked, frozen=True):
     """Decide these ops; answer with ``answered`` after their commit."""
 
     push: Push
 
 
-@dataclass(frozen=True, slots=True)
-class LookUpReceipts:
+class LookUpReceipts(_Asked, frozen=True):
     """Look up receipts after all that was submitted before; answer with ``receipts_found``."""
 
     request: int
     op_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadHead:
+class ReadHead(_Asked, frozen=True):
     """Answer with ``head_read``."""
 
     request: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSnapshots:
+class ReadSnapshots(_Asked, frozen=True):
     """Answer with ``snapshots_read``."""
 
     request: int
     paging: Paging
 
 
-@dataclass(frozen=True, slots=True)
-class ReadHistory:
+class ReadHistory(_Asked, frozen=True):
     """Answer with ``history_read``."""
 
     request: HistoryRequest
 
 
-@dataclass(frozen=True, slots=True)
-class NoteCursor:
+class NoteCursor(_Asked, frozen=True):
     """What the replica holds durably, and what it has not got rid of."""
 
     seq: int
     outbox: OutboxSummary
 
 
-@dataclass(frozen=True, slots=True)
-class NoteAcknowledged:
+class NoteAcknowledged(_Asked, frozen=True):
     """A digest for reconciliation."""
 
     digest: AcknowledgedDigest
 
 
-@dataclass(frozen=True, slots=True)
-class GoLive:
+class GoLive(_Asked, frozen=True):
     """From now on send every log entry above ``after_seq``, in order."""
 
     after_seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(_Asked, frozen=True):
     """Put a message on the wire."""
 
     message: ServerMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(_Asked, frozen=True):
     """Close the WebSocket when what was sent before is out."""
 
     code: int

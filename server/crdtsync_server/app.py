@@ -27,7 +27,7 @@ from crdtsync_server.pages.routes import routes as page_routes
 from crdtsync_server.problems import Problem, answer_problem
 from crdtsync_server.report.routes import routes as report_routes
 from crdtsync_server.rest.routes import routes as rest_routes
-from crdtsync_server.websocket import ABORT
+from crdtsync_server.websocket import WIRE
 
 if TYPE_CHECKING:
     from crdtsync_server.service import Service
@@ -127,12 +127,14 @@ class SyncEndpoint:
             await _deny(send, 400, UPGRADE_WORDS)
         else:
             await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+            wire = scope["extensions"][WIRE]
             connection = Connection(
                 self._service,
                 receive,
                 send,
-                scope["extensions"][ABORT],
+                wire.abort,
                 bearer_token(Headers(scope=scope)),
+                wire,
             )
             await self._service.serve_connection(connection)
 

@@ -1,14 +1,14 @@
 """One WebSocket: a thin shell around the session.
 
-One reader loop (``serve``), one writer task, one timer. Everything that is
-sent goes through the writer.
+One reader loop (``serve``), one writer task (sending.py), one timer. The reader rests most of
+the time: a push that comes while it waits is taken at once (``_take``). Whatever has to be
+waited for takes its way, such as a sign-in or a page of records.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,33 +31,30 @@ from crdtsync.protocol.server_actions import (
     ReadHistory,
     ReadSnapshots,
     Send,
+    State,
     Submit,
 )
 from crdtsync.protocol.server_session import HELLO_TIMEOUT_US, ServerSession
 from crdtsync_server.authentication import Credentials, Identity, NotAuthenticated
-from crdtsync_server.hub import Feed, Frame, changes_frame
+from crdtsync_server.hub import Feed
 from crdtsync_server.observing.logs import bind, log_answers, log_connected, log_end
 from crdtsync_server.observing.recording import bounded
+from crdtsync_server.sending import AsgiMessage, Sending
 from crdtsync_server.sight import Sight
-from crdtsync_server.storage.reading import read_history, read_log, read_snapshots
+from crdtsync_server.storage.reading import read_history, read_snapshots
 from crdtsync_server.work import AdmitWork, Fault, LookUpWork, Origin, PushWork
 
 if TYPE_CHECKING:
     from crdtsync_server.service import Service
+    from crdtsync_server.websocket import SyncWebSocketProtocol
 
 logger = logging.getLogger("crdtsync.server.connection")
-
-OUTGOING_BYTES = 4 * 1_048_576
-OUTGOING_FRAMES = 1_000
-"""Answers that wait to be sent. Beyond it no further frame is read from the peer."""
 
 LONGEST_PAUSE_S = 1.0
 """Without reading, after a push beyond the allowance; far below any silence."""
 
-MAX_REASON_BYTES = 123
-"""Of a WebSocket close frame (RFC 6455, 5.5)."""
-
-AsgiMessage = dict[str, Any]
+PUSH = b"\x93\xa4push"
+"""How the frame of a push begins."""
 
 
 class Connection:
@@ -70,31 +67,28 @@ class Connection:
         send: Callable[[AsgiMessage], Any],
         abort: Callable[[], None],
         token: str | None = None,
+        wire: SyncWebSocketProtocol | None = None,
     ) -> None:
-        """``token`` is that of the opening's Authorization header; the hello's goes first."""
+        """``token`` is that of the opening's Authorization header; the hello's goes first.
+        Without a ``wire`` every frame takes the way of ``receive`` and ``send``."""
         self.replica_id = ""
         self._token = token
         self._identity: Identity | None = None
         self._seat: tuple[str, str] | None = None
         self._service = service
         self._receive = receive
-        self._asgi_send = send
         self._abort = abort
+        self._wire = wire
+        self._reader_waits = False
+        self._sending = Sending(service, send, abort, wire, self._log_unreadable)
         self._session = ServerSession(
             policy=service.offer, limits=service.settings.limits, now_us=service.now_us()
         )
         self._origin: Origin | None = None
         self._sight: Sight | None = None
         self._feed: Feed | None = None
-        self._position: int | None = None
-        self._outgoing: deque[bytes] = deque()
-        self._outgoing_bytes = 0
-        self._woken = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
         self._close: Close | None = None
         self._closing_since_us: int | None = None
-        self._sending_since_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped_reading = False
         self._pause_s = 0.0
@@ -109,7 +103,7 @@ class Connection:
 
     def wake(self) -> None:
         """The space's log has grown."""
-        self._woken.set()
+        self._sending.wake()
 
     def fence(self) -> None:
         """A newer connection of this replica was accepted."""
@@ -138,11 +132,14 @@ class Connection:
 
     async def serve(self) -> None:
         """Serve until the connection has ended."""
-        writer = asyncio.create_task(self._write(), name="crdtsync writer")
+        writer = asyncio.create_task(self._sending.write(), name="crdtsync writer")
         self._arm()
+        if self._wire is not None:
+            self._wire.hand_to(self._take)
         try:
             await self._read()
         finally:
+            self._reader_waits = False
             self._session.disconnected()
             if self._timer is not None:
                 self._timer.cancel()
@@ -156,11 +153,13 @@ class Connection:
 
     async def _read(self) -> None:
         while True:
-            await self._has_room.wait()
+            await self._sending.has_room.wait()
             if self._pause_s:
                 await asyncio.sleep(self._pause_s)
                 self._pause_s = 0.0
+            self._reader_waits = True
             event = await self._receive()
+            self._reader_waits = False
             if event["type"] == "websocket.disconnect":
                 self._peer_code = event.get("code") or close_codes.NORMAL
                 return
@@ -172,8 +171,41 @@ class Connection:
             try:
                 await self._handle(frame)
             except Exception:
-                logger.exception("a connection failed user_id=%r", self._session.user)
-                self._perform(self._session.failed("a fault of the server"))
+                self._failed()
+
+    def _take(self, frame: bytes) -> bool:
+        """A frame came. False where it has to wait for the reader.
+
+        Only pushes are taken: nothing that they ask for has to be waited for. Frames stay in
+        order, since none is offered here while an earlier one waits.
+        """
+        if (
+            not self._reader_waits
+            or self._pause_s
+            or self._stopped_reading
+            or self._session.state is not State.LIVE
+            or not frame.startswith(PUSH)
+            or not self._sending.has_room.is_set()
+        ):
+            return False
+        try:
+            for action in self._session.receive(decode_client(frame), self._service.now_us()):
+                if isinstance(action, Submit):
+                    self._submit(action.push, len(frame))
+                else:
+                    self._perform([action])
+        except ProtocolError as error:
+            self._perform(self._session.receive_garbage(str(error)))
+        except Exception:
+            self._failed()
+        return True
+
+    def _failed(self) -> None:
+        logger.exception("a connection failed user_id=%r", self._session.user)
+        self._perform(self._session.failed("a fault of the server"))
+
+    def _log_unreadable(self, words: str) -> None:
+        self._perform(self._session.failed(words))
 
     async def _handle(self, frame: bytes | str) -> None:
         now_us = self._service.now_us()
@@ -342,7 +374,7 @@ class Connection:
             if isinstance(action, Send):
                 if isinstance(action.message, Goodbye | Refused):
                     self._log_refusal(action.message)
-                self._send(encode(action.message))
+                self._sending.answer(encode(action.message))
             elif isinstance(action, Close):
                 self._close = action
                 if action.code == close_codes.SIGNED_OUT and self._origin is not None:
@@ -350,11 +382,12 @@ class Connection:
                     # the replica keeps it, and sends it again under its next one.
                     self._origin.fenced = True
                 self._closing_since_us = self._service.now_us()
-                self._woken.set()
+                self._sending.close(action)
                 self._arm()
             elif isinstance(action, GoLive):
-                self._position = action.after_seq
-                self._woken.set()
+                assert self._feed is not None
+                assert self._sight is not None
+                self._sending.follow(self._feed, self._sight, action.after_seq)
             elif isinstance(action, LookUpReceipts):
                 self._look_up(action)
             elif isinstance(action, ReadHead):
@@ -371,79 +404,6 @@ class Connection:
             else:
                 raise AssertionError(f"{action} cannot be performed here")
 
-    def _send(self, frame: bytes) -> None:
-        self._outgoing.append(frame)
-        self._outgoing_bytes += len(frame)
-        if self._outgoing_bytes > OUTGOING_BYTES or len(self._outgoing) > OUTGOING_FRAMES:
-            self._has_room.clear()
-        self._woken.set()
-
-    # ── writing ─────────────────────────────────────────────────────────────
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                while self._outgoing:
-                    frame = self._outgoing.popleft()
-                    self._outgoing_bytes -= len(frame)
-                    await self._put(frame)
-                self._has_room.set()
-                if self._close is not None:
-                    reason = self._close.words.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-                    await self._asgi_send(
-                        {"type": "websocket.close", "code": self._close.code, "reason": reason}
-                    )
-                    return
-                changes = await self._next_changes()
-                if changes is not None:
-                    await self._put(changes)
-                elif not self._outgoing and self._close is None:
-                    self._woken.clear()
-                    if not self._has_changes():
-                        await self._woken.wait()
-        except OSError:
-            logger.debug("the peer is gone user_id=%r", self._session.user)
-        except Exception:
-            logger.exception("a writer failed user_id=%r", self._session.user)
-            self._abort()
-        finally:
-            # The reader must go on to hear that the connection has ended.
-            self._has_room.set()
-
-    async def _put(self, frame: bytes) -> None:
-        self._sending_since_us = self._service.now_us()
-        await self._asgi_send({"type": "websocket.send", "bytes": frame})
-        self._sending_since_us = None
-
-    def _has_changes(self) -> bool:
-        position, feed = self._position, self._feed
-        return position is not None and feed is not None and position < feed.head.seq
-
-    async def _next_changes(self) -> bytes | None:
-        """The frame that goes on from this connection's position; None if it is up to date."""
-        position, feed, origin, sight = self._position, self._feed, self._origin, self._sight
-        if position is None or feed is None or origin is None or sight is None:
-            return None
-        frame = feed.frame_after(position)
-        if frame is not None:
-            self._position = frame.last_seq
-            return frame.seen_by(sight)
-        if position >= feed.head.seq:
-            return None
-        store = self._service.store
-        try:
-            page = await store.read(
-                lambda connection: read_log(connection, store.sql, origin.space, position)
-            )
-        except StorageError as error:
-            self._perform(self._session.failed(str(error)))
-            self._position = None
-            return None
-        self._position = position + len(page.entries)
-        if not page.entries:
-            return None
-        return Frame(self._position, changes_frame(page.entries, len(page.entries))).seen_by(sight)
-
     # ── time ────────────────────────────────────────────────────────────────
 
     def _arm(self) -> None:
@@ -451,8 +411,8 @@ class Connection:
             self._timer.cancel()
         timeouts = self._service.settings.timeouts
         deadlines = [self._session.deadline_us]
-        if self._sending_since_us is not None:
-            deadlines.append(self._sending_since_us + round(timeouts.send_s * 1e6))
+        if self._sending.since_us is not None:
+            deadlines.append(self._sending.since_us + round(timeouts.send_s * 1e6))
         if self._closing_since_us is not None:
             deadlines.append(self._closing_since_us + round(timeouts.close_s * 1e6))
         known = [deadline for deadline in deadlines if deadline is not None]
@@ -463,7 +423,7 @@ class Connection:
     def _on_timer(self) -> None:
         now_us = self._service.now_us()
         timeouts = self._service.settings.timeouts
-        closing, sending = self._closing_since_us, self._sending_since_us
+        closing, sending = self._closing_since_us, self._sending.since_us
         if closing is not None:
             if now_us >= closing + timeouts.close_s * 1e6:
                 self._abort()

@@ -15,6 +15,7 @@ from crdtsync.documents.state import LogEntry, Stub
 from crdtsync.policy import Visibility
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.messages import Changes, Landmark
+from crdtsync_server.framing import header
 from crdtsync_server.sight import Sight
 from crdtsync_server.work import Published
 
@@ -33,12 +34,21 @@ class Frame:
     """An encoded ``Changes`` message; for those who may not read all of it, redacted once
     for each way of seeing."""
 
-    __slots__ = ("_redacted", "data", "last_seq")
+    __slots__ = ("_redacted", "data", "head", "last_seq")
 
     def __init__(self, last_seq: int, data: bytes) -> None:
         self.last_seq = last_seq
         self.data = data
+        self.head = header(len(data))
+        """What goes before it on a WebSocket."""
         self._redacted: dict[str, tuple[bytes, frozenset[str]]] = {}
+
+    def parts_for(self, sight: Sight) -> tuple[bytes, bytes]:
+        """Head and message of the WebSocket's frame as this reader may have it."""
+        if sight.seen.is_full:
+            return self.head, self.data
+        data = self.seen_by(sight)
+        return header(len(data)), data
 
     def seen_by(self, sight: Sight) -> bytes:
         """The frame as this reader may have it."""
@@ -100,7 +110,8 @@ def _entries(frame: bytes) -> list[LogEntry]:
 class Feed:
     """One space: its committed head, its recent frames, its readers."""
 
-    def __init__(self, head: Landmark) -> None:
+    def __init__(self, space: str, head: Landmark) -> None:
+        self.space = space
         self.head = head
         # Ordered, so that a simulated run repeats itself.
         self.readers: dict[Reader, None] = {}
@@ -156,7 +167,7 @@ class Hub:
         """A replica was admitted at ``head``."""
         feed = self._feeds.get(space)
         if feed is None:
-            feed = self._feeds[space] = Feed(head)
+            feed = self._feeds[space] = Feed(space, head)
         elif head.seq > feed.head.seq:
             feed.head = head
         feed.readers[reader] = None

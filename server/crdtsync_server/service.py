@@ -29,6 +29,7 @@ from crdtsync_server.ingest import Ingest
 from crdtsync_server.observing.observer import Observer
 from crdtsync_server.observing.settings import ObservingSettings
 from crdtsync_server.observing.store_watch import StoreWatch
+from crdtsync_server.sending import Turn
 from crdtsync_server.settings import ProxySettings, Retention, Settings, Timeouts
 from crdtsync_server.storage.bounds import Bounds
 from crdtsync_server.storage.policies import adopt_policy
@@ -71,6 +72,7 @@ class Service:
         self.authenticator = self.access.guard(authenticator)
         self.now_us = now_us
         self.hub = Hub()
+        self.turn = Turn()
         self.observer = Observer(settings.observing, now_us=now_us, skews_us=self._skews_us)
         self.metrics, self.tracer = self.observer.metrics, self.observer.tracer
         self.store_watch = StoreWatch(self.metrics, now_us=now_us)

@@ -283,7 +283,7 @@ async def test_history_from_a_seq_of_another_record_begins_right_below_it(tmp_pa
 async def test_a_record_does_not_grow_without_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crdtsync_server.storage.group.MAX_RECORD_BYTES", 3_000)
+    monkeypatch.setattr("crdtsync_server.storage.sizes.MAX_RECORD_BYTES", 3_000)
     big = '"' + "x" * 900 + '"'
     async with serving(tmp_path) as server, device(server) as wire:
         first = write({"r/name": big})

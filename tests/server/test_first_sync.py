@@ -13,8 +13,7 @@ from crdtsync.documents.ops import EntryId
 from crdtsync.documents.state import RecordState
 from crdtsync.protocol import close_codes
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging
-from crdtsync_server import connection as connection_module
-from crdtsync_server import hub
+from crdtsync_server import hub, sending
 from crdtsync_server.storage import reading
 from crdtsync_server.storage.retention import trim_log
 from tests.server.serving import (
@@ -203,7 +202,7 @@ async def test_a_reader_that_the_log_was_cut_under_is_told_to_connect_anew(
             trim_log(beside, store.sql, space, 5)
             beside.close()
 
-        monkeypatch.setattr(connection_module, "read_log", cut_first)
+        monkeypatch.setattr(sending, "read_log", cut_first)
         async with await Wire.open(server.url) as wire:
             cursor = Landmark(2, entries[1].digest)
             assert (await wire.greet(hello_of("lee", cursor=cursor))).paging is None

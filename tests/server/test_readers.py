@@ -29,7 +29,7 @@ from crdtsync.protocol.messages import (
     Refused,
 )
 from crdtsync.protocol.server_session import ServerSession
-from crdtsync_server import connection, hub
+from crdtsync_server import hub, sending
 from crdtsync_server.connection import Connection
 from crdtsync_server.settings import Timeouts
 from crdtsync_server.storage.reading import read_log
@@ -119,7 +119,7 @@ async def test_a_slow_reader_falls_back_to_the_log(
         pages.append(arguments[-1])
         return read_log(*arguments)
 
-    monkeypatch.setattr(connection, "read_log", counted)
+    monkeypatch.setattr(sending, "read_log", counted)
     async with serving(tmp_path) as server, device(server) as kim:
         async with await slow_wire(server, "lee") as lee:
             for _ in range(5):
@@ -324,7 +324,7 @@ def test_frames_are_built_once_and_split_at_their_bound(monkeypatch: pytest.Monk
         LogEntry(n, b"d", new_id(), "kim", "patient", "p", 0, 0, 0, {}, (), {}, 0)
         for n in range(1, 8)
     ]
-    feed = hub.Feed(Landmark(0, b""))
+    feed = hub.Feed("ward-3", Landmark(0, b""))
     encoded = [msgspec.msgpack.encode(entry) for entry in entries]
     feed.publish(Published("ward", 1, encoded, Landmark(7, b"d")))
     seq, found = 0, list[LogEntry | Stub]()

@@ -11,7 +11,7 @@ Time comes in as microseconds; nothing here sleeps, and nothing is random.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crdtsync_server.access.settings import AccessSettings
@@ -72,11 +72,14 @@ class Bucket:
         return self._level >= self._burst
 
     def _fill(self, now_us: int) -> None:
-        # A clock that was set back gives nothing, and takes nothing away.
-        elapsed_us = max(now_us - self._seen_us, 0)
+        elapsed_us = now_us - self._seen_us
         self._seen_us = now_us
-        self._promised_us = min(self._promised_us, now_us + LONGEST_WAIT_MS * 1_000)
-        self._level = min(self._burst, self._level + elapsed_us * self._rate / 1_000_000)
+        if elapsed_us <= 0:
+            # A clock that was set back gives nothing, and takes nothing away.
+            self._promised_us = min(self._promised_us, now_us + LONGEST_WAIT_MS * 1_000)
+            return
+        level = self._level + elapsed_us * self._rate / 1_000_000
+        self._level = level if level < self._burst else self._burst
 
 
 class Buckets:
@@ -170,14 +173,14 @@ class Quotas:
     def ops(self, connection: Bucket | None, user: str, space: str, count: int, now_us: int) -> int:
         """Use ``count`` ops of every allowance; or, where one is used up, use none and
         say in how many milliseconds to come back (0: served)."""
-        buckets = [self._users.of(user, now_us), self._spaces.of(space, now_us)]
-        if connection is not None:
-            buckets.insert(0, connection)
-        return _use(buckets, count, now_us)
+        of_user, of_space = self._users.of(user, now_us), self._spaces.of(space, now_us)
+        if connection is None:
+            return _use((of_user, of_space), count, now_us)
+        return _use((connection, of_user, of_space), count, now_us)
 
     def request(self, client: str, now_us: int) -> int:
         """Use one HTTP request of a user or an address; else milliseconds to wait."""
-        return _use([self._requests.of(client, now_us)], 1, now_us)
+        return _use((self._requests.of(client, now_us),), 1, now_us)
 
     @property
     def names_held(self) -> int:
@@ -185,8 +188,7 @@ class Quotas:
         return len(self._users) + len(self._spaces) + len(self._requests)
 
 
-def _use(buckets: Iterable[Bucket], count: int, now_us: int) -> int:
-    buckets = list(buckets)
+def _use(buckets: Sequence[Bucket], count: int, now_us: int) -> int:
     for bucket in buckets:
         if bucket.wait_ms(now_us):
             # The narrowest comes first: who floods a connection does not move

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -116,17 +115,20 @@ def log_answers(
     logger: logging.Logger, request_id: str, user: str, answers: Sequence[Answer]
 ) -> None:
     """One line per push: at DEBUG if all is well, at INFO if ops were refused or sent back."""
-    codes: Counter[str] = Counter()
+    codes: dict[str, int] = {}
     for answer in answers:
-        if isinstance(answer, RefusedOp):
-            codes[f"refused:{answer.code}"] += 1
-        elif isinstance(answer, Transient):
-            codes[f"transient:{answer.reason}"] += 1
+        if isinstance(answer, RefusedOp | Transient):
+            code = (
+                f"refused:{answer.code}"
+                if isinstance(answer, RefusedOp)
+                else f"transient:{answer.reason}"
+            )
+            codes[code] = codes.get(code, 0) + 1
     level = logging.INFO if codes else logging.DEBUG
     if logger.isEnabledFor(level):
         told = event("push", request_id=request_id, user_id=user, ops=len(answers))
         if codes:
-            told.fields["not_accepted"] = dict(codes)
+            told.fields["not_accepted"] = codes
         logger.log(level, told)
 
 

@@ -148,17 +148,17 @@ class Recording:
         """A push was decided. ``place`` is (space id, row of the replica), ``key`` its
         request_id; what it added to the log is ``seqs`` (from, up to but without)."""
         origin, seen, recorder = work.origin, self.seen, self._recorder
-        seq, next_seq = seqs
+        seq = seqs[0]
         request = 0
         if self._trace:
             if seen.group is None:
                 seen.group = recorder.next_id(self._connection, "last_group")
             request = recorder.next_id(self._connection, "last_request")
         written_us, skew_us = seen.written_us, origin.skew_us
-        all_accepted = next_seq - seq == len(answers)  # a repeat adds nothing to the log
         others: dict[str, int] = {}
         for pushed, answer in zip(work.push.ops, answers, strict=True):
-            if all_accepted or (isinstance(answer, Receipt) and answer.seq == seq):
+            # A repeat adds nothing to the log: its receipt has an earlier seq.
+            if isinstance(answer, Receipt) and answer.seq == seq:
                 seq += 1
                 written_us.append(pushed.created_us - skew_us)
                 if pushed.attempts > 1:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from crdtsync.protocol import client_session
 from crdtsync.replica import sync
-from crdtsync_server import connection, hub, ingest
+from crdtsync_server import hub, ingest, sending
 from crdtsync_server.service import Service
 from crdtsync_server.storage import reading
 
@@ -16,7 +16,7 @@ SMALL = (
     (ingest, "GROUP_OPS", 3),
     (ingest, "QUEUE_OPS", 12),
     (ingest, "QUEUE_WORKS", 12),
-    (connection, "OUTGOING_FRAMES", 3),
+    (sending, "OUTGOING_FRAMES", 3),
     (hub, "TAIL_BYTES", 1_500),
     (hub, "FRAME_BYTES", 500),
     (reading, "PAGE_ROWS", 1),
@@ -44,9 +44,9 @@ class LimitsInForce:
                 yield f"a feed keeps {feed._bytes} bytes, more than {hub.TAIL_BYTES}"
         for one in service._connections:
             # A reader stops when the queue is full; what it had read may still be answered.
-            most = connection.OUTGOING_FRAMES + 2 * client_session.RECEIPTS_PER_REQUEST + 64
-            if len(one._outgoing) > most:
-                yield f"{len(one._outgoing)} frames wait for one reader"
+            most = sending.OUTGOING_FRAMES + 2 * client_session.RECEIPTS_PER_REQUEST + 64
+            if len(one._sending._answers) > most:
+                yield f"{len(one._sending._answers)} frames wait for one reader"
 
 
 @contextmanager

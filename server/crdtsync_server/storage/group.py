@@ -52,6 +52,7 @@ from crdtsync_server.storage.receipts import (
 )
 from crdtsync_server.storage.retention import REGISTER
 from crdtsync_server.storage.rows import Rows
+from crdtsync_server.storage.sizes import check_size
 from crdtsync_server.work import (
     AdmitWork,
     Check,
@@ -65,14 +66,6 @@ from crdtsync_server.work import (
 )
 
 logger = logging.getLogger("crdtsync.server.ingest")
-
-MAX_RECORD_BYTES = 8 * 1_048_576
-"""A record in its stored form. A page of snapshots has to carry at least one."""
-
-ENTRY_BYTES = 160
-"""Of an entry in a record besides its value: op_id, user, times."""
-
-UTF8_MAX_BYTES = 4
 
 POISON_RETRY_MS = 60_000
 """An op whose decision met a fault of the server: it needs a mended server, not a person."""
@@ -88,7 +81,7 @@ class Spoiled(Exception):
     """A group that stopped in the middle of accepting an op: none of it may stand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Source:
     """The push that an op came with."""
 
@@ -97,6 +90,8 @@ class _Source:
     replica: int
     request_id: bytes
     check: Check | None
+    entries: list[bytes]
+    """Of its space, as they go out when the group is committed."""
 
 
 class Group:
@@ -138,6 +133,8 @@ class Group:
         """The new log entries by space, for when the group is committed."""
         found = []
         for space, entries in self._entries.items():
+            if not entries:
+                continue
             head = self._cache.heads[space]
             landmark = Landmark(head.seq, head.digest)
             found.append(Published(space, head.seq - len(entries) + 1, entries, landmark))
@@ -151,19 +148,27 @@ class Group:
             return None
         if isinstance(work, AdmitWork):
             return self._admit(work)
-        if self._fenced_by.get((origin.space, origin.replica_id), origin) is not origin:
+        if self._fenced_by and self._is_fenced(origin):
             return None
         if isinstance(work, PushWork):
             return self._push(work)
         return self._look_up(work)
 
+    def _is_fenced(self, origin: Origin) -> bool:
+        """Whether this group has admitted a newer connection of the replica."""
+        return self._fenced_by.get((origin.space, origin.replica_id), origin) is not origin
+
     def _push(self, work: PushWork) -> list[Answer]:
         origin, push = work.origin, work.push
         head = self._rows.head(origin.space)
         replica = self._rows.replica(head.space_id, origin)
-        source = _Source(origin, head, replica, uuid_bytes(push.request_id), work.check)
+        entries = self._entries.setdefault(origin.space, [])
+        key = uuid_bytes(push.request_id)
+        source = _Source(origin, head, replica, key, work.check, entries)
         first_seq = head.seq + 1
         answers = [self._answer(source, pushed) for pushed in push.ops]
+        if head.seq >= first_seq:
+            self._rows.grow(origin.space)
         if self._recording is not None:
             place, seqs = (head.space_id, replica), (first_seq, head.seq + 1)
             self._recording.note_push(work, place, source.request_id, seqs, answers)
@@ -263,7 +268,7 @@ class Group:
             ops_since=lambda seq: self._ops_since(head.space_id, cached.state, seq),
         )
         missing = self._check_unseen(head.space_id, op, decision) if decision.unseen else []
-        grown_bytes = _check_size(cached, op, decision)
+        grown_bytes = check_size(cached, op, decision)
         seq = head.seq + 1
         digest = chain(head.digest, key, received_us)
         entry = log_entry(
@@ -283,8 +288,7 @@ class Group:
         except Exception as error:
             raise Spoiled(f"accepting {op.op_id} stopped half way") from error
         self._cache.resize(cached, cached.size_bytes + grown_bytes)
-        self._entries.setdefault(origin.space, []).append(encoded)
-        self._rows.grow(origin.space)
+        source.entries.append(encoded)
         self._rows.add_log(
             (
                 position(head.space_id, seq),
@@ -470,27 +474,6 @@ class Group:
                 (note.seq, note.at_us, outbox, note.at_us, space, replica_id),
             )
         store_acknowledged(self._connection, self._sql, notes.acknowledged)
-
-
-def _check_size(cached: CachedRecord, op: Op, decision: Decision) -> int:
-    """How many bytes the record grows by at most. Raises InvalidOp beyond the bound."""
-    added = 0
-    for write in op.writes.values():
-        for value in write.values:
-            added += len(value) * UTF8_MAX_BYTES + ENTRY_BYTES
-    if cached.size_bytes + added <= MAX_RECORD_BYTES:
-        return added
-    # Close to the bound it is worth counting, and a write that frees more than it adds is taken.
-    exact = sum(len(v.encode()) + ENTRY_BYTES for w in op.writes.values() for v in w.values)
-    freed = 0
-    for gone in decision.removed:
-        entry = cached.state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
-        freed += 0 if entry is None else len(entry.value.encode())
-    if cached.size_bytes + exact > MAX_RECORD_BYTES and exact > freed:
-        raise InvalidOp(
-            "too_large", f"the record would be larger than {MAX_RECORD_BYTES} bytes; split it"
-        )
-    return exact
 
 
 def _is_delete(entry: LogEntry) -> bool:
