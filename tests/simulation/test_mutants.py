@@ -13,7 +13,7 @@ import pytest
 
 from crdtsync_server.simulation.plan import draw_plan
 from crdtsync_server.simulation.world import Outcome, run_plan
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS, Mutant, impatient
 
 
 def found(mutant: Mutant) -> tuple[int, Outcome] | None:
@@ -38,7 +38,8 @@ def test_the_simulator_finds_a_planted_bug(
     record_property("broke", outcome.invariant)
     print(f"{mutant.name}: seed {seed}, {outcome.failure}")
     assert outcome.invariant in mutant.breaks, outcome.failure
-    unharmed = run_plan(outcome.plan)
+    with impatient():
+        unharmed = run_plan(outcome.plan)
     assert unharmed.failure is None, f"it fails without the planted bug: {unharmed.failure}"
 
 
