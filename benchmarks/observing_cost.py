@@ -29,6 +29,8 @@ from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from benchmarks.harness.disk import disk_folder
+from benchmarks.served import UNLIMITED
 from crdtsync.documents.ops import FieldWrite, Op
 from crdtsync.policy import Policy
 from crdtsync.protocol.codec import decode_server, encode
@@ -45,7 +47,6 @@ from crdtsync.protocol.messages import (
     SnapshotRequest,
     Welcome,
 )
-from crdtsync_server.access.settings import AccessSettings
 from crdtsync_server.observing.settings import ObservingSettings
 from crdtsync_server.service import RunningServer
 from crdtsync_server.work import Origin, PushWork
@@ -64,9 +65,6 @@ T = TypeVar("T")
 WRITERS = 50
 RECORDS = 500
 ON, OFF = ObservingSettings(), ObservingSettings(metrics=False, trace=False)
-UNLIMITED = AccessSettings(
-    ops_per_s_per_connection=10**9, ops_per_s_per_user=10**9, ops_per_s_per_space=10**9
-)
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ class ByWire:
 
 async def round_of(how: str, observing: bool, frames: int, ops: int) -> Measured:
     """One server, all writers, until everything is answered."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=disk_folder()) as folder:
         server = RunningServer(
             policy=POLICY, data=Path(folder), dev=True, access=UNLIMITED,
             observing=ON if observing else OFF,
@@ -232,7 +230,9 @@ def main() -> None:
     told = {}
     for how in ("ingest", "wire") if asked.only is None else (asked.only,):
         for ops, frames in ((1, 200), (100, 8)):
-            found = asyncio.run(measure(how, asked.rounds, round(frames * asked.scale), ops))
+            found = asyncio.run(
+                measure(how, asked.rounds, max(round(frames * asked.scale), 1), ops)
+            )
             speed, cpu = ratios(found)
             off, on = found[::2], found[1::2]
 

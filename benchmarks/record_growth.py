@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.metadata
 import json
-import os
-import platform
 import sqlite3
 import statistics
 import sys
@@ -42,6 +39,8 @@ from benchmarks.growth_writers import (
     Writers,
     written_once,
 )
+from benchmarks.harness import results
+from benchmarks.harness.disk import disk_folder
 from crdtsync.database import queries
 from crdtsync.documents.document import RecordDocument
 from crdtsync.documents.ops import Op
@@ -344,24 +343,10 @@ async def record_growth(
 
 
 def surroundings() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    return {
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        **{name: importlib.metadata.version(name) for name in ("crdtsync", "pycrdt", "msgspec")},
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "load_average": [round(one, 2) for one in os.getloadavg()],
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "?")
+    """What the figures depend on besides the code, as the harness tells it."""
+    around = results.begin("python -m benchmarks.record_growth", quick=False, peers={})
+    machine: dict[str, Any] = msgspec.to_builtins(around.machine)
+    return {"commit": around.commit, **around.versions, **machine}
 
 
 HOW = f"""\
@@ -454,7 +439,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say = _saying(progress)
             for edits in chosen.edits:
                 for writers in chosen.writers:
-                    with tempfile.TemporaryDirectory(prefix="crdtsync-growth-") as folder:
+                    with tempfile.TemporaryDirectory(
+                        prefix="crdtsync-growth-", dir=disk_folder()
+                    ) as folder:
                         run = record_growth(Path(folder), writers, edits, seed=chosen.seed, say=say)
                         found.append(asyncio.run(run))
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """The server's own process: ``python -m benchmarks.served FOLDER``.
 
 It prints its address and serves until its input ends; to every line that it is sent it
-answers with the processor seconds that it has used.
+answers with the processor seconds that it has used and the bytes of memory that it holds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.harness.disk import resident_bytes
 from benchmarks.patients import POLICY
 from crdtsync_server.access.settings import AccessSettings
 from crdtsync_server.service import RunningServer
@@ -31,7 +32,7 @@ async def serve(folder: Path) -> None:
     async with RunningServer(policy=POLICY, data=folder, dev=True, access=UNLIMITED) as server:
         print(server.url, flush=True)
         while await loop.run_in_executor(None, sys.stdin.readline):
-            print(time.process_time(), flush=True)
+            print(time.process_time(), resident_bytes() or "nan", flush=True)
 
 
 def main() -> None:

@@ -39,10 +39,18 @@ class ServerProcess:
 
     def cpu_s(self) -> float:
         """Processor seconds that it has used since its start."""
+        return self._asked()[0]
+
+    def resident_bytes(self) -> float:
+        """The memory that it holds; NaN where the system does not say it."""
+        return self._asked()[1]
+
+    def _asked(self) -> tuple[float, float]:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return float(self._line())
+        cpu_s, resident = self._line().split()
+        return float(cpu_s), float(resident)
 
     def _line(self) -> str:
         assert self._process.stdout is not None

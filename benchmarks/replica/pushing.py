@@ -10,16 +10,28 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from benchmarks.harness.disk import copy_of
 from benchmarks.harness.percentiles import latencies
-from benchmarks.patients import POLICY, SPACE, USER, op_on, patient
-from benchmarks.replica.devices import check_patients, device, work_folder
+from benchmarks.patients import (
+    POLICY,
+    SPACE,
+    USER,
+    op_on,
+    patient,
+    phone,
+    record_id,
+    spread_over,
+)
+from benchmarks.replica.devices import SYNC_TIMEOUT_S, device, filled_server, work_folder
 from benchmarks.replica.syncing import logged
 from benchmarks.serving import ServerProcess
+from crdtsync.documents.ops import Op
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.messages import (
     SUBPROTOCOL,
@@ -37,38 +49,72 @@ from crdtsync.protocol.messages import (
 T = TypeVar("T")
 
 
-async def pushes(params: Mapping[str, int]) -> dict[str, float]:
-    """Begin ``frames`` × ``ops`` patients on a server."""
-    frames, ops = params["frames"], params["ops"]
-    sent = [frame_of(range(number * ops, (number + 1) * ops)) for number in range(frames)]
+async def new_records(params: Mapping[str, int]) -> dict[str, float]:
+    """Begin ``frames`` × ``ops`` patients of ten fields on an empty server."""
+    numbers = range(params["frames"] * params["ops"])
     with work_folder() as folder:
-        with ServerProcess(folder / "server") as server:
-            socket = await greeted(server.url)
-            taken_s, server_s, began_s = [], server.cpu_s(), time.perf_counter()
-            for frame in sent:
-                before_s = time.perf_counter()
-                await socket.send(frame)
-                answers = (await next_of(socket, Answers)).answers
-                taken_s.append(time.perf_counter() - before_s)
-                check(answers, ops)
-            took_s, server_s = time.perf_counter() - began_s, server.cpu_s() - server_s
-            await socket.close()
-            async with device(folder / "replica.db") as replica:
-                await replica.sync_once(server.url)
-                check_patients(replica, frames * ops)
-        assert logged(folder / "server") == frames * ops
+        ops = [op_on(number, 0, patient(number), now_us()) for number in numbers]
+        figures = await _pushed(folder / "server", ops, params["ops"])
+        assert logged(folder / "server") == len(ops)
+        await _check(folder, {}, len(ops))
+    return figures
+
+
+async def edits(params: Mapping[str, int]) -> dict[str, float]:
+    """Write one field of ``frames`` × ``ops`` patients of a server that has no more."""
+    many = params["frames"] * params["ops"]
+    phones = {number: phone(number, 1) for number in spread_over(many, many)}
+    with work_folder() as folder:
+        copy_of(filled_server(many), folder / "server")
+        ops = [op_on(number, 1, {"phone": new}, now_us()) for number, new in phones.items()]
+        figures = await _pushed(folder / "server", ops, params["ops"])
+        assert logged(folder / "server") == 2 * many
+        await _check(folder, phones, many)
+    return figures
+
+
+async def _pushed(folder: Path, ops: Sequence[Op], at_once: int) -> dict[str, float]:
+    frames = [frame_of(ops[first : first + at_once]) for first in range(0, len(ops), at_once)]
+    with ServerProcess(folder) as server:
+        socket = await greeted(server.url)
+        taken_s, server_s, began_s = [], server.cpu_s(), time.perf_counter()
+        for frame in frames:
+            before_s = time.perf_counter()
+            await socket.send(frame)
+            answers = (await next_of(socket, Answers)).answers
+            taken_s.append(time.perf_counter() - before_s)
+            check(answers, at_once)
+        took_s, server_s = time.perf_counter() - began_s, server.cpu_s() - server_s
+        await socket.close()
     return latencies(taken_s) | {
-        "per_s": frames * ops / took_s,
-        "server_cpu_us": server_s * 1e6 / (frames * ops),
+        "per_s": len(ops) / took_s,
+        "server_cpu_us": server_s * 1e6 / len(ops),
     }
 
 
-def frame_of(numbers: Sequence[int]) -> bytes:
-    """The push that begins these patients, as it travels."""
-    now_us = time.time_ns() // 1_000
-    ops = [op_on(number, 0, patient(number), now_us) for number in numbers]
+async def _check(folder: Path, phones: Mapping[int, str], records: int) -> None:
+    """Somebody else finds all of it on the server."""
+    with ServerProcess(folder / "server") as server:
+        async with device(folder / "replica.db") as replica:
+            await replica.sync_once(server.url, timeout=SYNC_TIMEOUT_S)
+            patients = replica.collection("patient")
+            assert len(patients) == records
+            for number in range(0, records, max(records // 50, 1)):
+                expected = patient(number)
+                if number in phones:
+                    expected["phone"] = phones[number]
+                assert dict(patients[record_id(number)]) == expected
+
+
+def frame_of(ops: Sequence[Op]) -> bytes:
+    """The push of these ops, as it travels."""
     pushed = tuple(PushedOp(op, None, op.time_us, 1) for op in ops)
     return encode(Push(str(uuid.uuid4()), pushed))
+
+
+def now_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1_000
 
 
 async def greeted(url: str) -> ClientConnection:
@@ -79,7 +125,7 @@ async def greeted(url: str) -> ClientConnection:
     )  # fmt: skip
     hello = Hello(
         1, SPACE, USER, None, str(uuid.uuid4()), str(uuid.uuid4()), (), "bench",
-        POLICY.version, POLICY.hash, Landmark(0, b""), (), time.time_ns() // 1_000,
+        POLICY.version, POLICY.hash, Landmark(0, b""), (), now_us(),
     )  # fmt: skip
     await socket.send(encode(hello))
     paging = (await next_of(socket, Welcome)).paging

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from benchmarks.harness.scenario import Case, Contender, Figure, Mark, Scenario
 
 WRITING, READING = "benchmarks.replica.writing", "benchmarks.replica.reading"
@@ -216,32 +214,50 @@ DRAIN = Scenario(
 )
 
 
-def _frames(frames: int) -> Mapping[str, int]:
-    return {"frames": frames, "ops": 100}
-
-
-PUSH = Scenario(
-    name="push-100",
-    group="replica",
-    what="New records at a server from one client, a hundred a frame, the next frame when the "
-    "last is answered; a server answers when they are durable.",
-    figures=(PER_S, P50, P99, SERVER_CPU),
-    cases=(Case(name="100 ops a frame", params=_frames(150)),),
-    quick=(Case(name="100 ops a frame", params=_frames(3)),),
-    contenders=(
-        _ours(f"{PUSHING}:pushes", note="over a WebSocket, receipts and trace included"),
-        _pouch("push.mjs", note="POST _bulk_docs to express-pouchdb, its LevelDB synced"),
-    ),
-    baseline=POUCH,
-    marks=(
-        Mark(
-            what="durable ops/s of one client, 100 ops a frame",
-            figure="per_s", of=OURS, case="100 ops a frame", against=POUCH, at_least=2,
+def _push(name: str, what: str, target: str, script: str, *marks: Mark) -> Scenario:
+    return Scenario(
+        name=name,
+        group="replica",
+        what=f"{what} One client sends a hundred a frame, the next frame when the last is "
+        "answered; a server answers when they are durable.",
+        figures=(PER_S, P50, P99, SERVER_CPU),
+        cases=(Case(name=FRAMES, params={"frames": 100, "ops": 100}),),
+        quick=(Case(name=FRAMES, params={"frames": 2, "ops": 100}),),
+        contenders=(
+            _ours(f"{PUSHING}:{target}", note="over a WebSocket, receipts and trace included"),
+            _pouch(script, note="POST _bulk_docs to express-pouchdb, its LevelDB synced"),
         ),
+        baseline=POUCH,
+        marks=marks,
+    )
+
+
+FRAMES = "100 ops a frame"
+
+PUSH_EDITS = _push(
+    "push-edits",
+    "Edits of one field of 10,000 records at a server. Ours sends the field, PouchDB the "
+    "document with the revision that it had.",
+    "edits",
+    "push_edits.mjs",
+    Mark(
+        what="durable edits/s of one client, 100 ops a frame",
+        figure="per_s", of=OURS, case=FRAMES, against=POUCH, at_least=2,
+    ),
+)  # fmt: skip
+
+PUSH_NEW = _push(
+    "push-new",
+    "New records of ten fields at a server.",
+    "new_records",
+    "push_new.mjs",
+    Mark(
+        what="durable new records/s of one client, 100 ops a frame",
+        figure="per_s", of=OURS, case=FRAMES, against=POUCH, at_least=2,
     ),
 )  # fmt: skip
 
 SCENARIOS: tuple[Scenario, ...] = (
-    WRITE, WRITE_MANY, READ, QUERY, REOPEN, FIRST_SYNC, CATCH_UP, DRAIN, PUSH,
+    WRITE, WRITE_MANY, READ, QUERY, REOPEN, FIRST_SYNC, CATCH_UP, DRAIN, PUSH_EDITS, PUSH_NEW,
 )  # fmt: skip
 """The scenarios of this group."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -27,3 +31,30 @@ def broken(params: Mapping[str, float]) -> dict[str, float]:
 def endless(params: Mapping[str, float]) -> dict[str, float]:
     threading.Event().wait()
     return {}
+
+
+def prepare(folder: Path, turn: int) -> None:
+    if turn < 0:
+        (folder / "half").touch()
+        raise ValueError("no turn below 0")
+    (folder / "turn").write_text(str(turn))
+
+
+async def prepare_soon(folder: Path, turn: int) -> None:
+    prepare(folder, turn)
+
+
+def with_a_large_child(params: Mapping[str, int]) -> dict[str, float]:
+    script = (
+        "from benchmarks.harness.disk import peak_bytes\n"
+        f"held = b'x' * {params['child_mb']} * 1_000_000\n"
+        "print(peak_bytes())"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    return {"child_peak_bytes": int(said)}
+
+
+def litter(params: Mapping[str, int]) -> dict[str, float]:
+    folder = Path(tempfile.gettempdir()) / "left-behind"
+    folder.mkdir()
+    return {"folder_was_there": folder.parent.name.startswith("crdtsync-measured-")}

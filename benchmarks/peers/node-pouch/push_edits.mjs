@@ -1,0 +1,3 @@
+import { edits } from "./pushing.mjs";
+
+await edits();

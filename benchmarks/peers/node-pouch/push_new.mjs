@@ -1,0 +1,3 @@
+import { newRecords } from "./pushing.mjs";
+
+await newRecords();
