@@ -102,9 +102,3 @@ class Pacer:
         for number in numbers:
             if self._author[number] is not client:
                 self._found_s.append(now_s - self._sent_s[number])
-
-    def close(self) -> None:
-        """Cut all connections."""
-        self._poll.close()
-        for client in self._clients:
-            client.socket.raw.close()

@@ -7,10 +7,11 @@ as soon as its window has room, several frames in one call.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.live.counting import Occurrences
@@ -58,31 +59,41 @@ class Client:
         return not self.pending
 
 
-def connect(dialect: Dialect, port: int, clients: int, spaces: int, first: int = 0) -> list[Client]:
-    """Clients that are ready, spread evenly over the spaces.
+@contextlib.contextmanager
+def connected(
+    dialect: Dialect, port: int, clients: int, spaces: int, first: int = 0
+) -> Iterator[list[Client]]:
+    """Clients that are ready, spread evenly over the spaces; cut at the end.
 
     The first ones of all spaces come before any second one: a room of pycrdt-websocket does
     not start if two clients meet at its opening.
     """
     made: list[Client] = []
     start, end = first, first + clients
-    while start < end:
-        upto = min(start + CONNECTED_AT_ONCE, end, spaces if start < spaces else end)
-        several = []
-        for number in range(start, upto):
-            space = f"space-{number % spaces:02d}"
-            several.append(Client(number, space, clients // spaces, Socket(port)))
-        for client in several:
-            client.socket.ask_to_open(dialect.path(client.space), dialect.subprotocol)
-        for client in several:
-            client.socket.opened()
-        for client in several:
-            dialect.greet(client.socket, client.number, client.space)
-        for client in several:
-            dialect.until_ready(client.socket, client.space)
-        made += several
-        start = upto
-    return made
+    try:
+        while start < end:
+            upto = min(start + CONNECTED_AT_ONCE, end, spaces if start < spaces else end)
+            for number in range(start, upto):
+                space = f"space-{number % spaces:02d}"
+                made.append(Client(number, space, clients // spaces, Socket(port)))
+            _open(dialect, made[start - first :])
+            start = upto
+        yield made
+    finally:
+        for client in made:
+            client.socket.raw.close()
+
+
+def _open(dialect: Dialect, clients: Sequence[Client]) -> None:
+    """All of them at once, step by step: the server works on one while another one is told."""
+    for client in clients:
+        client.socket.ask_to_open(dialect.path(client.space), dialect.subprotocol)
+    for client in clients:
+        client.socket.opened()
+    for client in clients:
+        dialect.greet(client.socket, client.number, client.space)
+    for client in clients:
+        dialect.until_ready(client.socket, client.space)
 
 
 @dataclass(frozen=True)
@@ -253,12 +264,6 @@ class Load:
                     raise Lost(
                         f"client {client.number} got {client.receipts.seen} receipts for {wanted}"
                     )
-
-    def close(self) -> None:
-        """Cut all connections."""
-        self._poll.close()
-        for client in self._clients:
-            client.socket.raw.close()
 
 
 def prepare(dialect: Dialect, clients: Sequence[Client], frames: int, ops: int) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.live.dialects import DIALECTS, Dialect
 from benchmarks.live.latency import Latencies, Pacer
-from benchmarks.live.load import Client, Load, connect, prepare
+from benchmarks.live.load import Client, Load, connected, prepare
 from benchmarks.live.processes import ServerProcess, running
 
 STEADY_S = 0.5
@@ -25,14 +25,15 @@ def throughput(params: Mapping[str, Any]) -> dict[str, float]:
     dialect = DIALECTS[params["dialect"]]()
     many, spaces, ops = params["clients"], params["spaces"], params["ops_per_frame"]
     frames = max(params["most_ops"] // (many * ops), 1)
-    with tempfile.TemporaryDirectory() as folder, _server(params, folder) as server:
-        clients = connect(dialect, server.port, many, spaces)
+    with (
+        _server(params) as server,
+        connected(dialect, server.port, many, spaces) as clients,
+    ):
         prepare(dialect, clients, frames, ops)
         load = Load(dialect, clients, ops)
         sent = load.run(params["warm_s"], params["seconds"], server.cpu_s)
         memory_bytes = server.memory_bytes()
         _check(dialect, clients)
-        load.close()
     return {
         "ops_per_s": sent.ops / sent.took_s,
         "server_cpu_us_per_op": sent.server_cpu_s * 1e6 / sent.ops,
@@ -49,15 +50,13 @@ def latency(params: Mapping[str, Any]) -> dict[str, float]:
     dialect = DIALECTS[params["dialect"]]()
     many, rate, seconds = params["clients"], params["ops_per_s"], params["seconds"]
     ops = round(rate * seconds)
-    with tempfile.TemporaryDirectory() as folder, _server(params, folder) as server:
-        clients = connect(dialect, server.port, many, 1)
+    with _server(params) as server, connected(dialect, server.port, many, 1) as clients:
         prepare(dialect, clients, -(-ops // many), 1)
         pacer = Pacer(clients, rate)
         cpu_s = server.cpu_s()
         found: Latencies = pacer.run(ops)
         cpu_s = server.cpu_s() - cpu_s
         _check(dialect, clients)
-        pacer.close()
     return {
         "p99_ms": found.at(0.99),
         "p50_ms": found.at(0.50),
@@ -72,24 +71,26 @@ def idle(params: Mapping[str, Any]) -> dict[str, float]:
     """What the server grows by with clients that are connected and say nothing."""
     dialect = DIALECTS[params["dialect"]]()
     many, spaces = params["clients"], params["spaces"]
-    with tempfile.TemporaryDirectory() as folder, _server(params, folder) as server:
-        warm = connect(dialect, server.port, WARM_CLIENTS, spaces)
+    with (
+        _server(params) as server,
+        connected(dialect, server.port, WARM_CLIENTS, spaces),
+    ):
         before_bytes = _steady_memory(server)
-        clients = connect(dialect, server.port, many, spaces, first=WARM_CLIENTS)
-        after_bytes = _steady_memory(server)
-        for client in (*warm, *clients):
-            client.socket.raw.close()
+        with connected(dialect, server.port, many, spaces, first=WARM_CLIENTS):
+            after_bytes = _steady_memory(server)
     return {
         "bytes_per_connection": (after_bytes - before_bytes) / many,
         "server_memory_bytes": after_bytes,
     }
 
 
-def _server(params: Mapping[str, Any], folder: str) -> AbstractContextManager[ServerProcess]:
+@contextmanager
+def _server(params: Mapping[str, Any]) -> Iterator[ServerProcess]:
     """A server of ours is named as a module, one of a peer by the command that starts it."""
     module = params.get("server_module")
     command = [sys.executable, "-m", module] if module else params["server_command"]
-    return running(command, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, running(command, Path(folder)) as server:
+        yield server
 
 
 def _check(dialect: Dialect, clients: list[Client]) -> None:
