@@ -33,6 +33,7 @@ MAX_ID_BYTES = 256
 MAX_OP_BYTES = 512 * 1024
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_is_uuid4 = _UUID4.fullmatch
 # C0/C1 controls, line separators and surrogates have no place in an identifier.
 _BAD_IN_ID = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -114,7 +115,7 @@ _DIGEST_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 def is_op_id(text: str) -> bool:
     """Whether ``text`` is a UUID v4 in its canonical lower-case spelling."""
-    return _UUID4.fullmatch(text) is not None
+    return _is_uuid4(text) is not None
 
 
 @lru_cache(maxsize=4_096)
@@ -162,23 +163,31 @@ def check_op(op: Op) -> None:
     size_bytes = 0
     for root, write in op.writes.items():
         _check_write(op.op_id, root, write)
-        size_bytes += sum(map(_bytes_of, write.values))
+        for value in write.values:
+            size_bytes += len(value) if value.isascii() else _bytes_of(value)
     if size_bytes > MAX_OP_BYTES:
         raise InvalidOp("too_large", f"the op holds {size_bytes} bytes; split it")
 
 
 def _bytes_of(value: str) -> int:
     try:
-        return len(value) if value.isascii() else len(value.encode())
+        return len(value.encode())
     except UnicodeEncodeError as error:
         raise InvalidOp("bad_op", "a value holds half a character (a lone surrogate)") from error
 
 
-def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
+@lru_cache(maxsize=4_096)
+def _shape_of(root: str) -> str:
+    """The letter of a field's shape; refuses what is not the root of a field."""
     shape, slash, name = root.partition("/")
     if not slash or shape not in ("r", "c", "s", "d") or bool(name) == (shape == "d"):
         raise InvalidOp("wrong_shape", f"{root[:80]!r} is not the root of a field")
     check_identifier(root, "field")
+    return shape
+
+
+def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
+    shape = _shape_of(root)
     count = len(write.values)
     if shape in "rcd" and count != 1:
         raise InvalidOp("wrong_shape", f"{root}: one value is written at a time, not {count}")
@@ -194,7 +203,7 @@ def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
             raise InvalidOp("bad_delete", "the base of the delete is out of bounds")
         if not all(is_op_id(seen) for seen in mark.ops):
             raise InvalidOp("bad_delete", "the base of the delete names something else than ops")
-    if len(set(write.supersedes)) != len(write.supersedes):
+    if len(write.supersedes) > 1 and len(set(write.supersedes)) != len(write.supersedes):
         raise InvalidOp("bad_supersedes", f"{root}: an entry is superseded twice")
     for seen in write.supersedes:
         if not is_op_id(seen.op_id) or not 0 <= seen.n < MAX_VALUES:
