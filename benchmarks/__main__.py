@@ -72,16 +72,22 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="The file of results; charts are drawn beside it.")
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="A file of results to go on with: what is run replaces what it has."),
+    ] = None,
 ) -> None:
     """Measure, print tables, and keep the results as JSON."""
     scenarios = _chosen(names or [])
-    path = out or Path("benchmark-results") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
+    path = into or out or Path("benchmark-results") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
     used = sorted({c.needs for s in scenarios for c in s.contenders if c.needs is not None})
     found = results.begin(
         " ".join(["python -m benchmarks", *sys.argv[1:]]),
         quick=quick,
         peers={name: pins(name) for name in used},
     )
+    if into is not None and into.exists():
+        found = _continued(into, found)
     cases = {scenario.name: _cases(scenario, quick=quick) for scenario in scenarios}
     rounds = 1 if quick else rounds
     many = sum(measurements(scenario, cases[scenario.name], rounds) for scenario in scenarios)
@@ -120,7 +126,7 @@ def compare(before: Path, after: Path) -> None:
     one, other = _load(before), _load(after)
     for words in comparing.differences(one, other):
         console.print(f"not alike: {words}")
-    table = Table(title=f"{one.started} ({one.commit}) → {other.started} ({other.commit})")
+    table = Table(title=f"{one.started} → {other.started}")
     for heading in ("scenario", "ratio of", "before", "after", "change"):
         table.add_column(heading)
     for row in comparing.rows(registry.SCENARIOS, one, other):
@@ -159,6 +165,14 @@ def _chosen(names: list[str]) -> list[Scenario]:
 
 def _cases(scenario: Scenario, *, quick: bool) -> tuple[Case, ...]:
     return scenario.quick if quick else scenario.cases
+
+
+def _continued(path: Path, fresh: results.Results) -> results.Results:
+    try:
+        return results.go_on(_load(path), fresh)
+    except results.BadResults as error:
+        complaints.print(f"{path}: {error}")
+        raise typer.Exit(USAGE) from error
 
 
 def _load(path: Path) -> results.Results:

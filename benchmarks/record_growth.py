@@ -346,7 +346,7 @@ def surroundings() -> dict[str, Any]:
     """What the figures depend on besides the code, as the harness tells it."""
     around = results.begin("python -m benchmarks.record_growth", quick=False, peers={})
     machine: dict[str, Any] = msgspec.to_builtins(around.machine)
-    return {"commit": around.commit, **around.versions, **machine}
+    return {"commit": results.commit(), **around.versions, **machine}
 
 
 HOW = f"""\

@@ -23,6 +23,8 @@ class Round(msgspec.Struct):
 
     contender: str
     figures: dict[str, float]
+    took_s: float = 0.0
+    """The whole measurement, with what it prepared."""
 
 
 class CaseResult(msgspec.Struct):
@@ -52,6 +54,10 @@ class ScenarioResult(msgspec.Struct):
 
     name: str
     cases: list[CaseResult] = []
+    commit: str = "unknown"
+    started: str = ""
+    load_before: float = 0.0
+    """Processes that wanted a core in the minute before; 0 is a quiet machine."""
 
     def case(self, name: str) -> CaseResult | None:
         """The case of that name, if it was run."""
@@ -68,8 +74,6 @@ class Machine(msgspec.Struct):
     python: str
     sqlite: str
     node: str | None
-    load_before: float
-    """Processes that wanted a core in the minute before the run; 0 is a quiet machine."""
 
 
 class Results(msgspec.Struct):
@@ -79,7 +83,6 @@ class Results(msgspec.Struct):
     command: str
     started: str
     quick: bool
-    commit: str
     machine: Machine
     versions: dict[str, str]
     peers: dict[str, list[str]]
@@ -89,14 +92,43 @@ class Results(msgspec.Struct):
         """The scenario of that name, if it was run."""
         return next((one for one in self.scenarios if one.name == name), None)
 
+    def put(self, result: ScenarioResult) -> None:
+        """Keep a scenario's result in the place of an earlier one."""
+        self.scenarios = [one for one in self.scenarios if one.name != result.name]
+        self.scenarios.append(result)
+
 
 def begin(command: str, *, quick: bool, peers: dict[str, list[str]]) -> Results:
     """Results without figures yet."""
-    return Results(
-        FORMAT, command, datetime.now(UTC).isoformat(timespec="seconds"), quick,
-        _said(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]) or "unknown",
-        _machine(), _versions(), peers,
-    )  # fmt: skip
+    return Results(FORMAT, command, now(), quick, _machine(), _versions(), peers)
+
+
+def begin_scenario(name: str) -> ScenarioResult:
+    """A scenario without figures yet."""
+    return ScenarioResult(name, [], commit(), now(), os.getloadavg()[0])
+
+
+def commit() -> str:
+    """What git calls the code that is measured."""
+    return _said(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]) or "unknown"
+
+
+def now() -> str:
+    """The time in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def go_on(kept: Results, fresh: Results) -> Results:
+    """``kept`` with room for what ``fresh`` is about to measure: each scenario replaces its
+    earlier result. Raises BadResults where the two cannot stand in one file."""
+    if kept.machine != fresh.machine or kept.versions != fresh.versions:
+        raise BadResults(
+            "these results are of another machine or of other versions; choose another file"
+        )
+    if kept.quick or fresh.quick:
+        raise BadResults("results of --quick are not kept; choose another file")
+    kept.peers = kept.peers | fresh.peers
+    return kept
 
 
 def save(results: Results, path: Path) -> None:
@@ -134,7 +166,7 @@ def _machine() -> Machine:
         _cpu(), os.cpu_count() or 1,
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         f"{platform.system()} {platform.release()}", platform.python_version(),
-        sqlite3.sqlite_version, _said(["node", "--version"]), os.getloadavg()[0],
+        sqlite3.sqlite_version, _said(["node", "--version"]),
     )  # fmt: skip
 
 

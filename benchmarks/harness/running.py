@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.harness.measuring import Failed, measure
 from benchmarks.harness.peers import Missing, Peers
-from benchmarks.harness.results import CaseResult, Results, Round, ScenarioResult
+from benchmarks.harness.results import (
+    CaseResult,
+    Results,
+    Round,
+    ScenarioResult,
+    begin_scenario,
+)
 from benchmarks.harness.scenario import Case, Contender, Scenario
 
 Say = Callable[[str], None]
@@ -33,8 +40,8 @@ class Runner:
 
     def run(self, scenario: Scenario, cases: Sequence[Case]) -> ScenarioResult:
         """All cases of one scenario."""
-        found = ScenarioResult(scenario.name)
-        self._results.scenarios.append(found)
+        found = begin_scenario(scenario.name)
+        self._results.put(found)
         for case in cases:
             result = CaseResult(case.name)
             found.cases.append(result)
@@ -51,12 +58,14 @@ class Runner:
                     continue
                 turn = f"round {number + 1} of {rounds}"
                 self._say(f"{scenario.name}, {case.name}: {contender.name}, {turn}")
+                began_s = time.perf_counter()
                 try:
                     figures = measure(contender, case, self._peers, scenario.timeout_s)
                 except Failed as failed:
                     result.missing[contender.name] = str(failed)
                 else:
-                    result.rounds.append(Round(contender.name, figures))
+                    took_s = time.perf_counter() - began_s
+                    result.rounds.append(Round(contender.name, figures, round(took_s, 3)))
                 self._done()
 
     def _is_there(self, contender: Contender, result: CaseResult) -> bool:

@@ -93,7 +93,8 @@ class RecordDocument(DocumentWriting, DocumentReading):
         InvalidOp, CompactedDocument, or DocumentError when too many wait; then
         nothing has changed.
         """
-        return self.apply_many((op,)) > 0
+        check_op(op)
+        return self._apply_one(op)
 
     def apply_many(self, ops: Iterable[Op]) -> int:
         """Apply many ops in one step, in any order; all or none of them.
@@ -105,14 +106,26 @@ class RecordDocument(DocumentWriting, DocumentReading):
             check_op(op)
         return self._apply_checked(ops)
 
+    def _apply_one(self, op: Op) -> bool:
+        items = self._items
+        return (
+            items.mark is None
+            and not self._waiting.ops
+            and op.record == items.state.record
+            and op.collection == self._policy.name
+            and items.overwrite(op)
+        ) or self._apply_checked([op]) > 0
+
     def _apply_checked(self, ops: list[Op]) -> int:
         self._refuse_compacted()
         change = Change(self._items)
         waiting = self._waiting.copy() if self._waiting.ops else Waiting()
         applied = 0
+        collection, record = self._policy.name, self._items.state.record
         for op in ops:
-            self._check_record(op.collection, op.record)
-            applied += _gather(change, waiting, [op])
+            if op.record != record or op.collection != collection:
+                self._check_record(op.collection, op.record)
+            applied += _gather(change, waiting, op)
         waiting.check_bound()
         if change:
             self._items.apply(change)
@@ -247,15 +260,20 @@ class RecordDocument(DocumentWriting, DocumentReading):
         if waiting.ops:
             waiting = waiting.copy()
             for identity in [*change.added, *change.left]:
-                _gather(change, waiting, waiting.release(identity))
+                for op in waiting.release(identity):
+                    _gather(change, waiting, op)
         if change:
             self._items.apply(change)
         self._waiting = waiting
 
 
-def _gather(change: Change, waiting: Waiting, ops: list[Op]) -> int:
-    """Put ops into a change as far as what they supersede is there; park the others."""
+def _gather(change: Change, waiting: Waiting, first: Op) -> int:
+    """Put an op, and those that waited for it, into a change.
+
+    Parks what supersedes something that is not there.
+    """
     applied = 0
+    ops = [first]
     while ops:
         op = ops.pop()
         missing = _missing(change, op)

@@ -24,7 +24,7 @@ from crdtsync.documents.encoder import (
 )
 from crdtsync.documents.errors import DocumentError, InvalidOp
 from crdtsync.documents.identity import client_id, entry_key
-from crdtsync.documents.ops import EntryId
+from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.state import Entry, RecordState
 
 NO_CLIENT = 0
@@ -83,7 +83,7 @@ class Items:
 
     @property
     def doc(self) -> Doc[Any]:
-        """The pycrdt Doc; made anew from the index where there is none."""
+        """The pycrdt Doc: made from the index for who first asks, and kept in step from then on."""
         if self._doc is None:
             doc: Doc[Any] = Doc(client_id=NO_CLIENT)
             if self.sections:
@@ -128,33 +128,82 @@ class Items:
             raise DocumentError(
                 f"this document would be larger than {MAX_DOCUMENT_BYTES} bytes; compact it"
             )
-        update = write_update(change.sections, change.left.values())
+        if self._doc is not None:
+            self._advance(self._doc, write_update(change.sections, change.left.values()))
+        self._follow(change)
+        self.size_bytes += grown
+
+    def _advance(self, doc: Doc[Any], update: bytes) -> None:
         try:
-            self.doc.apply_update(update)
+            doc.apply_update(update)
         except BaseException as error:
             # A panic of pycrdt is a BaseException, and transactions never roll back.
             self._doc = None
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             raise DocumentError(f"pycrdt refused an update of our own: {error!r}") from error
-        self._follow(change)
-        self.size_bytes += grown
 
     def _follow(self, change: Change) -> None:
-        """Bring the index to where the Doc is."""
-        state = self.state
-        self.sections.update(change.sections)
+        """Bring the index to where the Doc is, or would be."""
+        numbers, sections, fields = self.numbers, self.sections, self.state.fields
+        sections.update(change.sections)
         for identity, (number, entry) in change.added.items():
-            self.numbers[identity] = number
-            state.add(identity[0], entry)
-        for identity, number in change.left.items():
+            numbers[identity] = number
             root, entry_id = identity
-            if identity in self.numbers:
-                state.remove(root, entry_id)
-                self.sections[number] = tombstone_section(number, root, entry_key(entry_id))
+            held = fields.get(root)
+            if held is None:
+                fields[root] = {entry_id: entry}
             else:
-                self.numbers[identity] = number
+                held[entry_id] = entry
+        for identity, number in change.left.items():
+            if identity in numbers:
+                root, entry_id = identity
+                self.state.remove(root, entry_id)
+                sections[number] = tombstone_section(number, root, entry_key(entry_id))
+            else:
+                numbers[identity] = number
             self.dead.add(number)
+
+    def overwrite(self, op: Op) -> bool:
+        """Apply an op that writes one value over what is visible; False if it is another.
+
+        What ``Change`` does step by step for every op, at once for the most frequent one:
+        nothing is touched unless all of it is as plain as that.
+        """
+        numbers, dead, sections = self.numbers, self.dead, self.sections
+        if len(op.writes) != 1 or self._doc is not None:
+            return False
+        ((root, write),) = op.writes.items()
+        if len(write.values) != 1:
+            return False
+        gone = []
+        for seen in write.supersedes:
+            number = numbers.get((root, seen))
+            if number is None or number in dead:
+                return False
+            gone.append(number)
+        op_id, time_us = op.op_id, op.time_us
+        entry = Entry(op_id, 0, write.values[0], time_us, op.user, time_us, 0)
+        entry_id = EntryId(op_id, 0)
+        identity = root, entry_id
+        number, section = entry_section(root, entry)
+        grown = len(section) + DELETION_BYTES * len(gone)
+        if (
+            number in sections
+            or identity in numbers
+            or self.size_bytes + grown > MAX_DOCUMENT_BYTES
+        ):
+            return False
+        held = self.state.fields.setdefault(root, {})
+        for left, seen in zip(gone, write.supersedes, strict=True):
+            del held[seen]
+            sections[left] = tombstone_section(left, root, entry_key(seen))
+        dead.update(gone)
+        held[entry_id] = entry
+        numbers[identity] = number
+        sections[number] = section
+        self.size_bytes += grown
+        return True
 
 
 class Change:
@@ -209,16 +258,19 @@ class Change:
 
         ``seq`` is given to entries that come out of a compacted document.
         """
-        known = self.items.numbers
+        known, held = self.items.numbers, self.items.sections
         for number, root, entry_id, section, entry in decoded.items:
             identity = root, entry_id
-            if identity in known:
+            if number in held:
+                if identity not in known:
+                    self._put(number, section)
                 if entry is None:
                     self.remove(identity)
-                elif section != self.items.sections[number]:
+                elif section != held[number]:
                     self._check_same(identity, entry)
                 continue
-            self._put(number, section)
+            # The decoder has seen to it that no two items of an update have one number.
+            self.sections[number] = section
             if entry is None:
                 self.left[identity] = number
             else:
@@ -228,14 +280,22 @@ class Change:
 
     def _take_deletions(self, decoded: DecodedUpdate) -> None:
         """The deletions in a difference of items that this document must hold already."""
-        identities = {number: identity for identity, number in self.items.numbers.items()}
-        for number in decoded.deleted.difference(item.number for item in decoded.items):
-            if number not in identities:
-                raise DocumentError(
-                    "this difference was made for another state; encode it since state() of "
-                    "this document, or encode it whole"
-                )
-            self.remove(identities[number])
+        dead = self.items.dead
+        missing = {
+            number
+            for number in decoded.deleted
+            if number not in dead and number not in self.sections
+        }
+        if not missing:
+            return
+        numbers = self.items.numbers
+        found = {identity: number for identity, number in numbers.items() if number in missing}
+        if len(found) < len(missing):
+            raise DocumentError(
+                "this difference was made for another state; encode it since state() of "
+                "this document, or encode it whole"
+            )
+        self.left.update(found)
 
     def _put(self, number: int, section: bytes) -> None:
         if number in self.items.sections or number in self.sections:

@@ -33,6 +33,7 @@ MAX_ID_BYTES = 256
 MAX_OP_BYTES = 512 * 1024
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_is_uuid4 = _UUID4.fullmatch
 # C0/C1 controls, line separators and surrogates have no place in an identifier.
 _BAD_IN_ID = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -114,7 +115,7 @@ _DIGEST_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 def is_op_id(text: str) -> bool:
     """Whether ``text`` is a UUID v4 in its canonical lower-case spelling."""
-    return _UUID4.fullmatch(text) is not None
+    return _is_uuid4(text) is not None
 
 
 @lru_cache(maxsize=4_096)

@@ -73,19 +73,29 @@ def check_against_policy(
     that they are not known yet, and refuses nothing for a role.
     """
     for root, write in op.writes.items():
-        if root == DELETION_ROOT:
-            if not policy.may_delete(roles):
-                raise InvalidOp("not_permitted", "your role may not delete or restore these")
-            continue
-        field = policy.by_root.get(root)
-        if field is None:
-            raise _no_such_field(root, policy)
-        if not field.may_write(roles):
-            raise InvalidOp(
-                "not_permitted", f"your role may not write {field.name}", field=field.name
-            )
-        for value in write.values:
-            field.check(value)
+        field = check_permitted(root, policy, roles)
+        if field is not None:
+            for value in write.values:
+                field.check(value)
+
+
+def check_permitted(
+    root: str, policy: CollectionPolicy, roles: frozenset[str] | set[str] | None
+) -> FieldPolicy | None:
+    """Refuse fields that the policy does not have, and those that these roles may not write.
+
+    Returns the field; None for the register of deletion. Raises InvalidOp.
+    """
+    if root == DELETION_ROOT:
+        if not policy.may_delete(roles):
+            raise InvalidOp("not_permitted", "your role may not delete or restore these")
+        return None
+    field = policy.by_root.get(root)
+    if field is None:
+        raise _no_such_field(root, policy)
+    if not field.may_write(roles):
+        raise InvalidOp("not_permitted", f"your role may not write {field.name}", field=field.name)
+    return field
 
 
 def _no_such_field(root: str, policy: CollectionPolicy) -> InvalidOp:

@@ -8,8 +8,8 @@ there is nothing to change. Nothing is applied here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from crdtsync.documents.errors import InvalidOp, NotPermitted, UnresolvedConflict, UsageError
 from crdtsync.documents.ops import (
@@ -22,14 +22,13 @@ from crdtsync.documents.ops import (
     check_op,
 )
 from crdtsync.documents.reading import in_conflict, is_open
-from crdtsync.documents.settling import check_against_policy
+from crdtsync.documents.settling import check_permitted
 from crdtsync.documents.state import Entry, RecordState
 from crdtsync.documents.versions import Basis, version_of
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
 
 
-@dataclass(frozen=True, slots=True)
-class Authorship:
+class Authorship(NamedTuple):
     """Who writes, when, and under which idempotency key."""
 
     op_id: str
@@ -211,7 +210,7 @@ def _assign_register(
     state: RecordState, field: FieldPolicy, value: object, based_on: Basis | None
 ) -> FieldWrite:
     seen = _seen(state, field.root, based_on)
-    if is_open(field, _shown(state, field.root, based_on)):
+    if is_open(field, seen if based_on is None else based_on.shown(state, field.root)):
         raise UnresolvedConflict(
             f"{field.collection}/{state.record}: the field {field.name!r} has different "
             "values; read it and choose with `await conflict.resolve(value)`"
@@ -264,9 +263,11 @@ def _op(
     )
     check_op(op)
     try:
-        check_against_policy(op, policy, author.roles)
+        # The fields are the policy's own and their values come from its encode methods, so
+        # only the role can be wrong.
+        for root in writes:
+            check_permitted(root, policy, author.roles)
     except InvalidOp as error:
-        # The fields are the policy's own, so only the role can be wrong.
         raise NotPermitted(f"{policy.name}/{state.record}: {error}") from error
     return op
 

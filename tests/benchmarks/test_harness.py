@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.harness import comparing, peers, results, telling
@@ -179,3 +180,20 @@ def test_the_tables_of_the_readme_have_every_contender_and_note(counted: Results
     text = telling.markdown_of([SCENARIO], counted)
     for part in ("| ours | 0.50 × | 2 |", "| twice | 1 | 4 |", "ours: is the real one", "missed"):
         assert part in text
+
+
+def test_a_run_goes_on_with_kept_results_and_replaces_what_it_measures_again(
+    counted: Results,
+) -> None:
+    kept = msgspec.convert(msgspec.to_builtins(counted), Results)
+    kept.put(ScenarioResult("another"))
+    merged = results.go_on(kept, results.begin("later", quick=False, peers={"node": ["yjs 13"]}))
+    merged.put(ScenarioResult("counting"))
+    assert [one.name for one in merged.scenarios] == ["another", "counting"]
+    assert merged.peers == {"node": ["yjs 13"]}
+    elsewhere = results.begin("later", quick=False, peers={})
+    elsewhere.machine.cpu = "another one"
+    with pytest.raises(results.BadResults, match="another machine"):
+        results.go_on(kept, elsewhere)
+    with pytest.raises(results.BadResults, match="--quick"):
+        results.go_on(kept, results.begin("later", quick=True, peers={}))

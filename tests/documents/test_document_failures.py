@@ -67,6 +67,7 @@ def test_an_interrupt_of_the_person_is_not_turned_into_an_error(
     breaking: type[BreakingDoc],
 ) -> None:
     document = patient()
+    doc_of(document)
     breaking.failure = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         document.apply(register_op(1, '"1"'))
@@ -81,6 +82,7 @@ def test_waiting_ops_still_wait_after_a_failure(breaking: type[BreakingDoc]) -> 
     first = register_op(1, '"1"')
     second = register_op(2, '"2"', supersedes=[EntryId(first.op_id, 0)])
     assert not document.apply(second)
+    doc_of(document)
     breaking.failure = PanicException()
     with pytest.raises(DocumentError):
         document.apply(first)
