@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from benchmarks import registry
-from benchmarks.harness import comparing, results, telling
+from benchmarks.harness import comparing, documents, results, telling
 from benchmarks.harness.charts import NoCharts, draw
 from benchmarks.harness.disk import prepared_for_a_run
 from benchmarks.harness.peers import Peers, pins
@@ -137,7 +137,11 @@ def compare(before: Path, after: Path) -> None:
 @app.command()
 def show(
     path: Path,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As the README has it.")] = False,
+    markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Every figure, as benchmarks/results/README.md has it."),
+    ] = False,
+    readme: Annotated[bool, typer.Option("--readme", help="The tables of the README.")] = False,
     charts: Annotated[bool, typer.Option("--charts", help="Draw the charts again.")] = False,
 ) -> None:
     """Print kept results."""
@@ -145,8 +149,9 @@ def show(
     if charts:
         _draw(list(registry.SCENARIOS), found, path.parent)
         return
-    if markdown:
-        print(telling.markdown_of(registry.SCENARIOS, found))
+    if markdown or readme:
+        made = documents.for_readme if readme else documents.every_figure
+        print(made(registry.SCENARIOS, found), end="" if markdown else "\n")
         return
     for scenario in registry.SCENARIOS:
         result = found.scenario(scenario.name)

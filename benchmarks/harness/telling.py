@@ -1,8 +1,8 @@
-"""Tables for the terminal and for the README: medians, spread, ratios, marks."""
+"""Tables for the terminal: medians, spread, ratios, marks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich.table import Table
 
@@ -26,11 +26,15 @@ def ratio(found: Spread | None) -> str:
     """A ratio with the rounds that lie furthest apart."""
     if found is None:
         return "–"
-    digits = 2 if found.median < 10 else 1 if found.median < 100 else 0
-    middle = f"{found.median:.{digits}f}"
+    middle = two_places(found.median)
     if found.low == found.high:
         return f"{middle} ×"
-    return f"{middle} × ({found.low:.{digits}f} to {found.high:.{digits}f})"
+    return f"{middle} × ({two_places(found.low)} to {two_places(found.high)})"
+
+
+def two_places(value: float) -> str:
+    """A ratio with two or three places that mean something."""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
 def tables(scenario: Scenario, result: ScenarioResult) -> Iterable[Table]:
@@ -39,7 +43,7 @@ def tables(scenario: Scenario, result: ScenarioResult) -> Iterable[Table]:
         table = Table(title=f"{scenario.name}: {case.case}", title_justify="left")
         table.add_column("")
         table.add_column(f"ratio of {scenario.figures[0].label}", justify="right")
-        for figure in _shown(scenario, case):
+        for figure in shown_figures(scenario, case):
             table.add_column(figure.label, justify="right")
         for row in rows(scenario, case):
             table.add_row(*row)
@@ -60,8 +64,8 @@ def rows(scenario: Scenario, case: CaseResult) -> list[list[str]]:
                     contender.name,
                     "1" if is_base else ratio(against),
                     *(
-                        _cell(spread(case.of(contender.name, figure.name)), figure)
-                        for figure in _shown(scenario, case)
+                        cell(spread(case.of(contender.name, figure.name)), figure)
+                        for figure in shown_figures(scenario, case)
                     ),
                 ]
             )
@@ -118,45 +122,18 @@ def bound(mark: Mark) -> str:
     return " and ".join(words) + (f" {against}" if against else "")
 
 
-def markdown(headings: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
-    """A table for a README."""
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    for row in cells:
-        padded = [*row, *[""] * (len(headings) - len(row))]
-        lines.append("| " + " | ".join(padded) + " |")
-    return "\n".join(lines)
-
-
 def _in_unit(value: float, unit: str) -> str:
     if unit == "×":
         return f"{value:g} ×"
     return f"{number(value, 2 if abs(value) < 100 and value != int(value) else 0)} {unit}"
 
 
-def _cell(found: Spread | None, figure: Figure) -> str:
+def cell(found: Spread | None, figure: Figure) -> str:
+    """The median of a figure."""
     return "–" if found is None else number(found.median, figure.digits)
 
 
-def _shown(scenario: Scenario, case: CaseResult) -> list[Figure]:
+def shown_figures(scenario: Scenario, case: CaseResult) -> list[Figure]:
     """Figures that at least one contender of the case has."""
     measured = {name for one in case.rounds for name in one.figures}
     return [figure for figure in scenario.figures if figure.name in measured]
-
-
-def markdown_of(scenarios: Iterable[Scenario], results: Results) -> str:
-    """All tables of a run as the README has them."""
-    known = list(scenarios)
-    pairs = [(scenario, mark) for scenario in known for mark in scenario.marks]
-    parts = [markdown(("what", "mark", "measured", ""), marks_rows(pairs, results))]
-    for scenario in known:
-        result = results.scenario(scenario.name)
-        if result is None:
-            continue
-        parts.append(f"**{scenario.name}**: {scenario.what}")
-        for case in result.cases:
-            shown = _shown(scenario, case)
-            headings = (case.case, f"ratio of {scenario.figures[0].label}")
-            labels = [figure.label for figure in shown]
-            parts.append(markdown((*headings, *labels), rows(scenario, case)))
-        parts.extend(notes(scenario, result))
-    return "\n\n".join(parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.harness import comparing, peers, results, telling
+from benchmarks.harness import comparing, documents, peers, results, telling
 from benchmarks.harness.charts import draw
 from benchmarks.harness.judging import judge
 from benchmarks.harness.measuring import Failed, measure
@@ -45,6 +45,10 @@ def run(scenario: Scenario, rounds: int = 2) -> Results:
     found = results.begin("a test", quick=False, peers={})
     Runner(found, NO_PEERS, rounds=rounds).run(scenario, scenario.cases)
     return found
+
+
+def copied(found: Results) -> Results:
+    return msgspec.convert(msgspec.to_builtins(found), Results)
 
 
 @pytest.fixture(scope="module")
@@ -176,16 +180,31 @@ def test_a_chart_is_drawn_as_a_png(counted: Results, tmp_path: Path) -> None:
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_tables_of_the_readme_have_every_contender_and_note(counted: Results) -> None:
-    text = telling.markdown_of([SCENARIO], counted)
-    for part in ("| ours | 0.50 × | 2 |", "| twice | 1 | 4 |", "ours: is the real one", "missed"):
+def test_the_page_of_results_has_every_contender_and_note(counted: Results) -> None:
+    text = documents.every_figure([SCENARIO], counted)
+    for part in ("| ours | 0.50 × | 2 |", "| twice | 1 | 4 |", "ours: is the real one", "pycrdt"):
         assert part in text
+
+
+def test_the_readme_tells_how_many_times_better_or_worse_crdtsync_is(counted: Results) -> None:
+    rounds = [("crdtsync", 2.0), ("fast", 4.0), ("slow", 0.01)]
+    scenario = Scenario(
+        name="racing", group="test", what="", figures=SCENARIO.figures, cases=SCENARIO.quick,
+        quick=(), baseline="fast",
+        contenders=tuple(Contender(name=name, target="") for name, _ in rounds),
+    )  # fmt: skip
+    case = CaseResult("few", [Round(name, {"per_s": speed}) for name, speed in rounds])
+    both = copied(counted)
+    both.put(ScenarioResult("racing", [case]))
+    text = documents.for_readme([SCENARIO, scenario], both)
+    assert "| racing, few | 2 steps/s | fast 0.50 · slow 200 |" in text
+    assert "| half | at least 0.5 × twice | 0.50 × | reached |" in text
 
 
 def test_a_run_goes_on_with_kept_results_and_replaces_what_it_measures_again(
     counted: Results,
 ) -> None:
-    kept = msgspec.convert(msgspec.to_builtins(counted), Results)
+    kept = copied(counted)
     kept.put(ScenarioResult("another"))
     merged = results.go_on(kept, results.begin("later", quick=False, peers={"node": ["yjs 13"]}))
     merged.put(ScenarioResult("counting"))
