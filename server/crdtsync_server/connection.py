@@ -39,7 +39,7 @@ from crdtsync_server.hub import Feed, Frame, changes_frame
 from crdtsync_server.observing.logs import bind, log_answers, log_connected, log_end
 from crdtsync_server.observing.recording import bounded
 from crdtsync_server.sight import Sight
-from crdtsync_server.storage.reading import read_history, read_log, read_snapshots
+from crdtsync_server.storage.reading import Countdown, read_history, read_log, read_snapshots
 from crdtsync_server.work import AdmitWork, Fault, LookUpWork, Origin, PushWork
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Connection:
         self._sight: Sight | None = None
         self._feed: Feed | None = None
         self._position: int | None = None
+        self._countdown = Countdown()
         self._outgoing: deque[bytes] = deque()
         self._outgoing_bytes = 0
         self._woken = asyncio.Event()
@@ -311,7 +312,9 @@ class Connection:
         space, seen, store = self._origin.space, self._sight.seen, self._service.store
         try:
             page = await store.read(
-                lambda connection: read_snapshots(connection, store.sql, space, action.paging, seen)
+                lambda connection: read_snapshots(
+                    connection, store.sql, space, action.paging, seen, self._countdown
+                )
             )
         except StorageError as error:
             self._perform(self._session.failed(str(error)))
