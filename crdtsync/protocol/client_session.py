@@ -83,6 +83,10 @@ ANSWER_SILENCES = 3
 connection, even if heartbeats still pass: something in between has swallowed a frame.
 On the slowest network that PUSH_BYTES is made for, one push takes a quarter of this."""
 
+PAGES_AHEAD = 8
+"""Pages of snapshots that may be here and not stored yet: the next one is asked for while
+these are written. A page is a quarter of a megabyte, or one record that is larger."""
+
 RECEIPTS_PER_REQUEST = 5_000
 """op_ids of one receipts request: 200 KB, well under the frame limit."""
 
@@ -109,6 +113,8 @@ class ClientSession:
         self._asking: deque[tuple[str, ...]] = deque()
         self._asked: set[str] = set()
         self._paging: Paging | None = None
+        self._page_is_asked = False
+        self._pages_unstored = 0
 
     # ── what the shell reads ────────────────────────────────────────────────
 
@@ -125,6 +131,14 @@ class ClientSession:
             self._heard_at_us + self.limits.silence_ms * 1_000,
             max(self._sent_at_us, self._heard_at_us) + self.limits.heartbeat_ms * 1_000,
         )
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether the next frame may be read before what there is to do is done.
+
+        The last page has to be stored before any change is taken that follows it.
+        """
+        return self.phase is Phase.LIVE or self._page_is_asked
 
     @property
     def in_flight(self) -> int:
@@ -187,8 +201,10 @@ class ClientSession:
         self._advance(now_us)
 
     def page_stored(self, now_us: int) -> None:
-        """The last page is durable; go on."""
-        self._advance(now_us)
+        """One more page is durable; go on."""
+        self._pages_unstored -= 1
+        self._go_live()
+        self._ask_page(now_us)
 
     def applied(self, cursor: int, outbox: OutboxSummary, now_us: int) -> None:
         """Everything up to ``cursor`` is durable here."""
@@ -255,7 +271,7 @@ class ClientSession:
             yield "receipts", self._asking[0]
         if self._questions:
             yield "reply", min(self._questions)
-        if self.phase is Phase.PAGING:
+        if self._page_is_asked:
             yield "page", self._paging
         if self.phase is Phase.LIVE and self._head_seq > self.cursor:
             yield "changes", self.cursor
@@ -307,9 +323,14 @@ class ClientSession:
                 check_place(message.head)
                 check_paging(message.paging)
                 check_rows(message.rows)
+                if not self._page_is_asked:
+                    raise ProtocolError("a page of snapshots arrived that was not asked for")
+                self._page_is_asked = False
+                self._pages_unstored += 1
                 self._paging = message.paging
                 if message.paging is None:
                     self.cursor = message.head.seq
+                self._ask_page(now_us)
                 self._actions.append(
                     StorePage(message.rows, message.paging, message.head, message.remaining)
                 )
@@ -348,16 +369,27 @@ class ClientSession:
     def _advance(self, now_us: int) -> None:
         if self.phase is Phase.CLOSED:
             return
-        if self._paging is None and self.phase is not Phase.LIVE:
+        self._go_live()
+        if self._asking:
+            self._send(ReceiptsRequest(self._number(), self._asking[0]), now_us)
+        elif self._paging is not None:
+            self.phase = Phase.PAGING
+            self._ask_page(now_us)
+
+    def _go_live(self) -> None:
+        done = self._paging is None and not self._pages_unstored
+        if done and self.phase not in (Phase.LIVE, Phase.CLOSED):
             # The server sends changes from the welcome on; only snapshots have to
             # wait for receipts.
             self.phase = Phase.LIVE
             self._actions.append(WentLive())
             self._want()
-        if self._asking:
-            self._send(ReceiptsRequest(self._number(), self._asking[0]), now_us)
-        elif self._paging is not None:
-            self.phase = Phase.PAGING
+
+    def _ask_page(self, now_us: int) -> None:
+        """Ask for the page that follows, unless too many wait to be stored."""
+        has_room = not self._page_is_asked and self._pages_unstored < PAGES_AHEAD
+        if self.phase is Phase.PAGING and self._paging is not None and has_room:
+            self._page_is_asked = True
             self._send(SnapshotRequest(self._number(), self._paging), now_us)
 
     def _want(self) -> None:

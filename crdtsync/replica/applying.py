@@ -7,12 +7,12 @@ caller's), so a crash between any two of them cannot happen.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import msgspec
 
-from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.folding import sum_of_deltas
 from crdtsync.documents.ops import (
     DELETION_ROOT,
     MAX_DELETE_BASE,
@@ -24,12 +24,13 @@ from crdtsync.documents.ops import (
 from crdtsync.documents.redaction import redact_state
 from crdtsync.documents.state import FOLD_PREFIX, LogEntry, RecordState, Stub
 from crdtsync.documents.writing import inherit
-from crdtsync.protocol.errors import ProtocolError
+from crdtsync.policy import FieldPolicy
 from crdtsync.protocol.messages import Landmark, Paging, SnapshotRow
 from crdtsync.replica import outbox
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.outbox import Touched, brought_back, drop_covered, offer_again
-from crdtsync.replica.shown import confirmed, refresh, store_confirmed
+from crdtsync.replica.plain_rows import PageRows, PlainRows, check_fits
+from crdtsync.replica.shown import confirmed, confirmed_row, refresh, store_confirmed
 
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -75,7 +76,7 @@ def apply_entries(file: ReplicaFile, entries: Sequence[LogEntry | Stub], now_us:
             touched |= brought_back(file, entry.op_id, entry.seq, now_us)
         if isinstance(entry, LogEntry):
             for root, values in entry.writes.items():
-                _check_fits(file, entry.collection, root, values)
+                check_fits(_field(file, entry.collection, root), root, values)
             if entry.revived:
                 about = {"collection": entry.collection, "record": entry.record, "by": entry.user}
                 _notice(file, now_us, "brought_back", about)
@@ -139,55 +140,76 @@ def install_page(
     now_us: int,
 ) -> Touched:
     """Replace records by their snapshots; with the last page the cursor becomes ``head``."""
-    states = [RecordState.from_stored(row.collection, row.record, row.stored) for row in rows]
-    touched: Touched = {(state.collection, state.record) for state in states}
-    for state in states:
-        for root, entries in state.fields.items():
-            _check_fits(file, state.collection, root, [e.value for e in entries.values()])
-    for state in states if file.one("any_queued") is not None else ():
-        for op_id, data, created_us, seq in file.all(
-            "covered_by_snapshot", state.seq, state.collection, state.record
-        ):
-            file.run("accept", op_id, seq, data, created_us, now_us)
-            file.run("drop_op", op_id)
-    for state in states:
-        for _, entry in state.entries():
-            file.clock.observe(entry.effective_us)
-    store_confirmed(file, states)
+    return install_pages(file, [PlainRows(file.policy).page(rows)], paging, head, now_us)
+
+
+def install_pages(
+    file: ReplicaFile,
+    pages: Iterable[PageRows],
+    paging: Paging | None,
+    head: Landmark,
+    now_us: int,
+) -> Touched:
+    """``install_page`` for several pages that follow one another."""
+    touched: Touched = set()
+    waiting: Touched = set(file.all("records_of_outbox"))
+    fitting = [
+        page if page.policy is file.policy else PlainRows(file.policy).page(page.snapshots)
+        for page in pages
+    ]
+    for page in fitting:
+        names = {(row.collection, row.record) for row in page.snapshots}
+        touched |= names
+        if waiting & names:
+            _leave_to_snapshots(file, page.snapshots, now_us)
+        file.clock.observe(page.latest_us)
+    file.put_rows(
+        "put_record", chain.from_iterable(_rows_of(file, page, waiting) for page in fitting)
+    )
     file.set_paging(paging)
     if head.seq:
         # Until the cursor stands, these tell a server that was restored meanwhile.
         file.run("put_landmark", head.seq, head.digest)
     if paging is None:
         file.set_cursor(head)
-        touched |= drop_covered(file, head.seq, now_us)
-        touched |= _drop_stale(file, now_us)
+        beside = drop_covered(file, head.seq, now_us) | _drop_stale(file, now_us)
         forget_old(file, now_us)
-        for collection, record in touched:
+        for collection, record in beside:
             refresh(file, collection, record)
+        touched |= beside
     file.put("last_effective_us", file.clock.last_effective_us)
     return touched
 
 
-def _check_fits(file: ReplicaFile, collection: str, root: str, values: Iterable[str]) -> None:
-    """Refuse values that no policy allows in this field: once stored they could not be read.
+def _leave_to_snapshots(file: ReplicaFile, rows: Iterable[SnapshotRow], now_us: int) -> None:
+    """Acknowledged ops that the snapshot of their record holds leave the queue."""
+    for row in rows:
+        for op_id, data, created_us, seq in file.all(
+            "covered_by_snapshot", row.stored.seq, row.collection, row.record
+        ):
+            file.run("accept", op_id, seq, data, created_us, now_us)
+            file.run("drop_op", op_id)
 
-    Raises ProtocolError: a server checks values before they enter its log. Fields
-    of a newer policy are carried along unchecked.
-    """
+
+def _rows_of(file: ReplicaFile, page: PageRows, waiting: Touched) -> Iterator[Sequence[Any]]:
+    """The records as their snapshots have them, with what waits in the queue on top."""
+    for row, plain in zip(page.snapshots, page.plain, strict=True):
+        is_waiting = (row.collection, row.record) in waiting
+        if plain is not None and not is_waiting:
+            yield plain
+            continue
+        state = RecordState.from_stored(row.collection, row.record, row.stored)
+        for root, entries in state.fields.items():
+            field = _field(file, row.collection, root)
+            check_fits(field, root, [entry.value for entry in entries.values()])
+        for _, entry in state.entries():
+            file.clock.observe(entry.effective_us)
+        yield confirmed_row(file, state, not is_waiting)
+
+
+def _field(file: ReplicaFile, collection: str, root: str) -> FieldPolicy | None:
     policy = file.policy.collections.get(collection)
-    field = policy.by_root.get(root) if policy is not None else None
-    try:
-        for value in values:
-            if root == DELETION_ROOT:
-                DeleteMark.parse(value)
-            elif root.startswith("c/"):
-                sum_of_deltas([value])
-            elif field is not None and not (field.type.kind == "string" and value[:1] == '"'):
-                # That it is JSON was checked when it came in: a text is a text.
-                field.decode(value)
-    except (ValueError, ArithmeticError, InvalidOp) as error:
-        raise ProtocolError(f"the server sent a value that {root} cannot hold: {error}") from error
+    return None if policy is None else policy.by_root.get(root)
 
 
 def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -24,6 +27,18 @@ MAX_REMEMBERED_RUNS = 48
 Each opening is one, so commands run offline use them up; a hello takes 64."""
 
 THIN_LANDMARKS_ABOVE = 64
+
+
+ROWS_AT_ONCE = 250
+"""Rows of one INSERT. SQLite takes 999 values everywhere."""
+
+
+@cache
+def _of_many_rows(text: str) -> str:
+    """An INSERT of one row as one of ROWS_AT_ONCE rows."""
+    return re.sub(
+        r"(?<=VALUES )\([^()]*\)", lambda row: ", ".join([row[0]] * ROWS_AT_ONCE), text, count=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,20 @@ class ReplicaFile:
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a query for each row."""
         self.connection.executemany(_SQL[name], rows)
+
+    def put_rows(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run an INSERT for each row, with many rows in a statement.
+
+        Between two statements this thread waits for the interpreter, which may be reading
+        the next page meanwhile.
+        """
+        one_row, remaining = _SQL[name], iter(rows)
+        while group := list(islice(remaining, ROWS_AT_ONCE)):
+            if len(group) == ROWS_AT_ONCE:
+                values = tuple(chain.from_iterable(group))
+                self.connection.execute(_of_many_rows(one_row), values)
+            else:
+                self.connection.executemany(one_row, group)
 
     def one(self, name: str, *values: Any) -> Any:
         """The first row of a query, or None."""

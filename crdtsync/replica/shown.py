@@ -71,13 +71,14 @@ def store_confirmed(file: ReplicaFile, states: Iterable[RecordState]) -> None:
     The states are used up: pending ops are laid on top of them.
     """
     is_queue_empty = file.one("any_queued") is None
-    file.many("put_record", (_confirmed_row(file, state, is_queue_empty) for state in states))
+    file.put_rows("put_record", (confirmed_row(file, state, is_queue_empty) for state in states))
 
 
-def _confirmed_row(file: ReplicaFile, state: RecordState, is_queue_empty: bool) -> tuple[Any, ...]:
+def confirmed_row(file: ReplicaFile, state: RecordState, is_alone: bool) -> tuple[Any, ...]:
+    """The values of ``put_record``; the state is used up. ``is_alone``: no op of it waits."""
     fold_counters(state)
     data = state.encode()
-    if not is_queue_empty:
+    if not is_alone:
         for (op,) in file.all("overlay", state.collection, state.record):
             state.overlay(read_op(op))
     return (state.collection, state.record, data, *_columns(file, state))
@@ -113,7 +114,7 @@ def view(state: RecordState, policy: CollectionPolicy) -> str:
     conflict all of its candidates: none is left out until somebody chose.
     """
     parts = []
-    for field, name in _named(policy):
+    for field, name in named_fields(policy):
         entries = state.fields.get(field.root)
         if entries:
             parts.append(f"{name}:[{','.join(_values(state, field, list(entries.values())))}]")
@@ -121,7 +122,8 @@ def view(state: RecordState, policy: CollectionPolicy) -> str:
 
 
 @lru_cache(maxsize=256)
-def _named(policy: CollectionPolicy) -> list[tuple[FieldPolicy, str]]:
+def named_fields(policy: CollectionPolicy) -> list[tuple[FieldPolicy, str]]:
+    """The fields, each with its name as a view spells it."""
     return [(field, _quoted(field.name)) for field in policy.fields.values()]
 
 

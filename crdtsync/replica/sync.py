@@ -32,7 +32,8 @@ from crdtsync.protocol.close_codes import NORMAL, PROTOCOL_ERROR, SILENT
 from crdtsync.protocol.codec import decode_server, encode
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import AcknowledgedDigest, Head, History, Receipt, Welcome
-from crdtsync.replica import applying, outbox, sync_jobs
+from crdtsync.replica import outbox, sync_jobs
+from crdtsync.replica.arriving import ArrivingPages
 from crdtsync.replica.outbox import Touched
 from crdtsync.replica.progress import Progress
 from crdtsync.replica.questions import Question, Questions
@@ -102,6 +103,7 @@ class Sync:
         self._rules_changed = rules_changed
         self._sign_ins = SignIns()
         self._session: ClientSession | None = None
+        self._pages: ArrivingPages | None = None
         self._wake = asyncio.Event()
         self._again = asyncio.Event()
         self._questions = Questions()
@@ -234,6 +236,12 @@ class Sync:
             sync_jobs.hello, user=self._user, token=token, device=self._device, now_us=now_us
         )
         session = self._session = ClientSession(hello, now_us)
+        pages = self._pages = ArrivingPages(
+            self._store,
+            self._around.now_us,
+            stored=lambda group, touched: self._stored(session, group, touched),
+            wake=self._wake.set,
+        )
         inbox: asyncio.Queue[bytes | str | Exception] = asyncio.Queue(INBOX_FRAMES)
         reader = asyncio.create_task(self._read(transport, inbox))
         try:
@@ -241,6 +249,7 @@ class Sync:
                 close = await self._perform(session, transport)
                 if close is not None:
                     return close
+                pages.raise_failure()
                 if inbox.empty():
                     await self._wait(session)
                 self._wake.clear()
@@ -257,7 +266,7 @@ class Sync:
                         session.received(decode_server(frame), now_us)
                     except ProtocolError as error:
                         session.fail(str(error))
-                    if session.phase is not Phase.LIVE:
+                    if not session.takes_more:
                         # What comes next depends on what the store says first.
                         break
                 self._questions.ask_all(session, now_us)
@@ -269,6 +278,8 @@ class Sync:
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+            # None of it may run beside the next connection.
+            await _wholly(pages.finish())
 
     async def _look_at_clock(self, session: ClientSession, now_us: int) -> None:
         """Retries that were planned by a clock which was set back since must not wait for it."""
@@ -324,7 +335,10 @@ class Sync:
                     session.outbox_changed()
                     self._changed(touched)
                 case StorePage():
-                    await self._store_page(session, action)
+                    assert self._pages is not None
+                    self._pages.add(action)
+                    if action.paging is None:
+                        await self._pages.finish()
                 case StoreEntries():
                     await self._store_entries(session, action)
                 case StoreAnswers(_, answers):
@@ -393,17 +407,16 @@ class Sync:
         self._changed(touched)
         session.greeted(ask=ask, paging=paging, cursor=cursor, now_us=now_us)
 
-    async def _store_page(self, session: ClientSession, page: StorePage) -> None:
-        now_us = self._around.now_us()
-        touched = await self._store.change(
-            applying.install_page, page.rows, page.paging, page.head, now_us
-        )
-        done = self.progress.first_sync_done + len(page.rows)
-        total = None if page.paging is None else done + page.remaining
-        cursor = page.head.seq if page.paging is None else 0
+    def _stored(self, session: ClientSession, pages: list[StorePage], touched: Touched) -> None:
+        """These pages are durable."""
+        done = self.progress.first_sync_done + sum(len(page.rows) for page in pages)
+        last = pages[-1]
+        total = None if last.paging is None else done + last.remaining
+        cursor = last.head.seq if last.paging is None else 0
         self._tell(first_sync_done=done, first_sync_total=total, cursor=cursor)
         self._changed(touched)
-        session.page_stored(now_us)
+        for _ in pages:
+            session.page_stored(self._around.now_us())
 
     async def _store_entries(self, session: ClientSession, first: StoreEntries) -> None:
         now_us = self._around.now_us()

@@ -41,7 +41,7 @@ from crdtsync_server.observing.logs import bind, log_answers, log_connected, log
 from crdtsync_server.observing.recording import bounded
 from crdtsync_server.sending import AsgiMessage, Sending
 from crdtsync_server.sight import Sight
-from crdtsync_server.storage.reading import read_history, read_snapshots
+from crdtsync_server.storage.reading import Countdown, read_history, read_snapshots
 from crdtsync_server.work import AdmitWork, Fault, LookUpWork, Origin, PushWork
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Connection:
         self._origin: Origin | None = None
         self._sight: Sight | None = None
         self._feed: Feed | None = None
+        self._countdown = Countdown()
         self._close: Close | None = None
         self._closing_since_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -343,7 +344,9 @@ class Connection:
         space, seen, store = self._origin.space, self._sight.seen, self._service.store
         try:
             page = await store.read(
-                lambda connection: read_snapshots(connection, store.sql, space, action.paging, seen)
+                lambda connection: read_snapshots(
+                    connection, store.sql, space, action.paging, seen, self._countdown
+                )
             )
         except StorageError as error:
             self._perform(self._session.failed(str(error)))

@@ -463,6 +463,7 @@ def test_a_closed_session_sends_nothing_more() -> None:
     session.applied(3, OutboxSummary(), NOW)
     session.outbox_changed()
     session.page_stored(NOW)
+    session.greeted(ask=(), paging=None, cursor=0, now_us=NOW)
     session.tick(NOW + 3_600 * SECOND)
     assert drain(session) == []
 

@@ -21,6 +21,7 @@ from crdtsync.protocol.client_session import (
     ANSWER_SILENCES,
     HELLO_TIMEOUT_US,
     MAX_LIMIT,
+    PAGES_AHEAD,
     RECEIPTS_PER_REQUEST,
     ClientSession,
     landmarks,
@@ -44,6 +45,7 @@ from crdtsync.protocol.messages import (
     Refused,
     ServerMessage,
     SnapshotPage,
+    SnapshotRequest,
     SnapshotRow,
     Transient,
     Welcome,
@@ -153,8 +155,49 @@ def test_snapshots_wait_for_receipts_and_carry_their_place() -> None:
     session = session_in(Phase.PAGING)
     following = Paging(10, 5, 0)
     session.received(SnapshotPage(2, (), following, HERE, 3), NOW)
-    assert drain(session) == [StorePage((), following, HERE, 3)]
+    # The next page is asked for first: it travels while this one is written.
+    asked, stored = drain(session)
+    assert isinstance(asked, Send)
+    assert isinstance(asked.message, SnapshotRequest)
+    assert asked.message.paging == following
+    assert stored == StorePage((), following, HERE, 3)
     assert session.cursor == 0
+
+
+def test_pages_are_asked_for_ahead_of_the_store_but_not_without_limit() -> None:
+    session = session_in(Phase.PAGING)
+    asked = 0
+    for page in range(PAGES_AHEAD):
+        assert session.takes_more
+        session.received(SnapshotPage(2, (), Paging(10, 9 - page, 0), HERE, 3), NOW)
+        asked += sum(isinstance(action, Send) for action in drain(session))
+    assert asked == PAGES_AHEAD - 1
+    assert not session.takes_more
+    session.page_stored(NOW)
+    (send,) = drain(session)
+    assert isinstance(send, Send)
+    assert isinstance(send.message, SnapshotRequest)
+    assert session.takes_more
+
+
+def test_what_follows_the_last_page_waits_until_every_page_is_stored() -> None:
+    session = session_in(Phase.PAGING)
+    session.received(SnapshotPage(2, (), Paging(10, 5, 0), HERE, 3), NOW)
+    session.received(SnapshotPage(3, (), None, HERE, 0), NOW)
+    session.page_stored(NOW)
+    assert (session.phase, session.takes_more) == (Phase.PAGING, False)
+    session.page_stored(NOW)
+    assert (session.phase, session.takes_more) == (Phase.LIVE, True)
+
+
+def test_a_page_that_was_not_asked_for_ends_the_connection() -> None:
+    session = session_in(Phase.PAGING)
+    session.received(SnapshotPage(2, (), None, HERE, 0), NOW)
+    session.received(SnapshotPage(3, (), None, HERE, 0), NOW)
+    stored, close = drain(session)
+    assert isinstance(stored, StorePage)
+    assert isinstance(close, Close)
+    assert close.words == "a page of snapshots arrived that was not asked for"
 
 
 @pytest.mark.parametrize(

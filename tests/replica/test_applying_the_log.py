@@ -182,6 +182,7 @@ class TestFirstSync:
             assert asked.paging == first
             link.say(SnapshotPage(asked.request, rows[:3], Paging(9, 7, 0), ledger.head, 6))
             asked = await link.next(SnapshotRequest)
+            await until(tablet, lambda: tablet.status.first_sync_done > 0)
             status = tablet.status
             assert (status.first_sync_done, status.first_sync_total) == (3, 9)
             assert status.state.value == "syncing"
@@ -431,14 +432,14 @@ async def test_a_full_disk_while_receiving_is_told_and_tried_again(
     server, ledger = ScriptedServer(), Ledger(POLICY)
     ledger.accept(foreign_op("p1", {"r/name": '"Kim"'}))
     full = True
-    real = applying.install_page
+    real = applying.install_pages
 
     def install(*args: Any) -> Any:
         if full:
             raise StorageError("no space left; free up space")
         return real(*args)
 
-    monkeypatch.setattr(applying, "install_page", install)
+    monkeypatch.setattr(applying, "install_pages", install)
     async with replica(dial=server.dial) as tablet, serving(server, ledger):
         tablet.connect(URL)
         await until(tablet, lambda: "no space" in (tablet.status.problem or ""))

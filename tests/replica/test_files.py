@@ -37,6 +37,30 @@ async def main():
 asyncio.run(main())
 """
 
+RECORDS_OF_SCHEMA_2 = """
+ALTER TABLE records RENAME TO newer;
+DROP INDEX records_in_conflict;
+DROP INDEX records_stale;
+DROP INDEX records_unlisted;
+CREATE TABLE records (
+    collection TEXT NOT NULL,
+    id TEXT NOT NULL,
+    state BLOB,
+    view TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    conflicts INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    stale INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (collection, id)
+) WITHOUT ROWID;
+CREATE INDEX records_in_conflict ON records (collection, id) WHERE conflicts > 0;
+CREATE INDEX records_stale ON records (collection, id) WHERE stale = 1;
+INSERT INTO records
+SELECT collection, id, state, view, deleted, conflicts, pending, stale FROM newer;
+DROP TABLE newer;
+PRAGMA user_version = 2;
+"""
+
 
 @pytest.fixture(name="policy_file")
 def _policy_file(tmp_path: Path) -> Path:
@@ -277,6 +301,25 @@ class TestPolicies:
             assert tablet.policy.version == 2
             await store.adopt(POLICY)
             assert tablet.policy.version == 2
+
+
+async def test_records_of_the_schema_before_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with replica(path) as tablet:
+        patients = tablet.collection("patient")
+        for n in range(3):
+            await patients.update(f"p{n}", name=f"Kim {n}")
+        await patients.delete("p1")
+    with sqlite3.connect(path) as file:
+        file.executescript(RECORDS_OF_SCHEMA_2)
+    file.close()
+    async with replica(path) as tablet:
+        patients = tablet.collection("patient")
+        assert (list(patients), len(patients)) == (["p0", "p2"], 2)
+        assert patients["p2"]["name"] == "Kim 2"
+        assert [record.id for record in await patients.where({"name": "Kim 0"})] == ["p0"]
+        assert (await patients.restore("p1"))["name"] == "Kim 1"
+        assert (list(patients), len(patients)) == (["p0", "p1", "p2"], 3)
 
 
 class TestDisks:

@@ -22,9 +22,12 @@ ON CONFLICT (collection, id) DO UPDATE SET
 -- name: drop_record
 DELETE FROM records WHERE collection = ? AND id = ?;
 -- name: record_ids
-SELECT id FROM records WHERE collection = ? AND deleted = 0 AND view <> '' ORDER BY id;
+SELECT id FROM records WHERE collection = ?1 AND id NOT IN (
+    SELECT id FROM records WHERE collection = ?1 AND (deleted <> 0 OR view = ''))
+ORDER BY id;
 -- name: record_count
-SELECT count(*) FROM records WHERE collection = ? AND deleted = 0 AND view <> '';
+SELECT (SELECT count(*) FROM records WHERE collection = ?1) - (
+    SELECT count(*) FROM records WHERE collection = ?1 AND (deleted <> 0 OR view = ''));
 -- name: all_records
 SELECT collection, id FROM records ORDER BY collection, id;
 -- name: confirmed_records

@@ -38,6 +38,19 @@ one before needs none of them."""
 _STORED = msgspec.msgpack.Decoder(StoredRecord)
 
 
+@dataclass(slots=True)
+class Countdown:
+    """How many records a paging has still to send: counted once, then counted down.
+
+    Counting walks the index of all that is left, which for every page would cost more
+    than the page itself. Records that come meanwhile are not in it: it is an estimate.
+    """
+
+    at: Paging | None = None
+    """The place that ``remaining`` was told for; asked for any other, it is counted anew."""
+    remaining: int = 0
+
+
 class SnapshotPageRead(msgspec.Struct, frozen=True):
     """A page of records, their states still encoded."""
 
@@ -96,10 +109,12 @@ def read_snapshots(
     space: str,
     paging: Paging,
     seen: Visibility,
+    countdown: Countdown,
 ) -> SnapshotPageRead:
     """The page at ``paging``: downwards from ``before``, then upwards from ``after``.
 
     Records hold what ``seen`` lets the reader have, and those without any of it are left out.
+    ``countdown`` is the connection's own and goes on with the page.
     """
     with reading(connection):
         row = connection.execute(sql["find_space"], (space,)).fetchone()
@@ -116,7 +131,11 @@ def read_snapshots(
             if upwards is None:
                 return SnapshotPageRead(tuple(page.rows), None, head, 0)
             following = upwards
-        remaining = _count_remaining(connection, sql, space_id, following, head_seq)
+        if countdown.at == paging:
+            remaining = max(countdown.remaining - page.looked_at, 0)
+        else:
+            remaining = _count_remaining(connection, sql, space_id, following, head_seq)
+        countdown.at, countdown.remaining = following, remaining
     return SnapshotPageRead(tuple(page.rows), following, head, remaining)
 
 
@@ -125,14 +144,14 @@ class _Page:
 
     def __init__(self, space_id: int, seen: Visibility) -> None:
         self.rows: list[SnapshotRow] = []
+        self.looked_at = 0
         self._space_id = space_id
         self._seen = seen
-        self._looked_at = 0
         self._size_bytes = 0
 
     @property
     def is_full(self) -> bool:
-        return self._looked_at >= PAGE_ROWS or self._size_bytes >= PAGE_BYTES
+        return self.looked_at >= PAGE_ROWS or self._size_bytes >= PAGE_BYTES
 
     def downwards(
         self, connection: sqlite3.Connection, sql: Mapping[str, str], paging: Paging
@@ -154,22 +173,21 @@ class _Page:
 
     def _take(self, cursor: sqlite3.Cursor) -> int:
         last = 0
+        hiding = self._seen.hiding
         for collection, record, place, state in cursor:
-            stored = self._redacted(collection, state)
+            if collection in hiding:
+                stored = redact_record(collection, _STORED.decode(state), self._seen)
+            else:
+                # The state goes out as it lies there, without being decoded.
+                stored = cast(StoredRecord, msgspec.Raw(state))
             if stored is not None:
                 self.rows.append(SnapshotRow(collection, record, stored))
-            self._looked_at += 1
+            self.looked_at += 1
             self._size_bytes += len(state)
-            last = seq_of(place)
+            last = place
             if self.is_full:
                 break
-        return last
-
-    def _redacted(self, collection: str, state: bytes) -> StoredRecord | None:
-        if collection in self._seen.hiding:
-            return redact_record(collection, _STORED.decode(state), self._seen)
-        # The state goes out as it lies there, without being decoded.
-        return cast(StoredRecord, msgspec.Raw(state))
+        return seq_of(last)
 
 
 def _count_remaining(
