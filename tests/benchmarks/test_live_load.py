@@ -178,7 +178,7 @@ def test_a_server_that_loses_an_op_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_server_that_delivers_an_op_twice_is_noticed() -> None:
-    with pytest.raises(Lost, match="received 31 ops of the 30"):
+    with pytest.raises(Lost, match=r"received \d+ ops of the 30 in"):
         drive("double")
 
 
