@@ -23,9 +23,6 @@ STALL_S = 15.0
 """Without a byte from the server while something is missing."""
 CONNECTED_AT_ONCE = 50
 WARM_SHARE = 0.2
-WINDOW_FRAMES = {1: 16, 100: 2}
-"""Frames of one client that are not acknowledged yet, by the ops in a frame. 200 clients
-with 200 ops each stay below what a crdtsync server lets wait (50,000)."""
 
 
 class Client:
@@ -120,9 +117,11 @@ class Reading:
 class Load:
     """Drives clients that are connected and whose frames are made."""
 
-    def __init__(self, dialect: Dialect, clients: Sequence[Client], ops_per_frame: int) -> None:
-        self._clients, self._ops = list(clients), ops_per_frame
-        self._window = WINDOW_FRAMES.get(ops_per_frame, 1)
+    def __init__(
+        self, dialect: Dialect, clients: Sequence[Client], ops_per_frame: int, window: int
+    ) -> None:
+        """``window`` is how many frames of a client may be unacknowledged."""
+        self._clients, self._ops, self._window = list(clients), ops_per_frame, window
         self._acknowledges = dialect.receipt is not None
         self._receipts_per_frame = ops_per_frame if dialect.receipts_per_op else 1
         self._buffer = bytearray(BUFFER_BYTES)

@@ -64,6 +64,11 @@ def contenders(measure: str, *names: str) -> tuple[Contender, ...]:
     return tuple(one for one in everybody if one.name in names)
 
 
+WINDOW_FRAMES = {1: 16, 100: 2}
+"""Frames of a client that wait for their answer, by the ops in a frame: 200 clients with 200
+ops each stay below what a crdtsync server lets wait (50,000)."""
+
+
 def case(clients: int, spaces: int, ops: int, *, quick: bool = False) -> Case:
     """So many clients that send as fast as they are answered."""
     where = "one space" if spaces == 1 else f"{spaces} spaces"
@@ -73,6 +78,7 @@ def case(clients: int, spaces: int, ops: int, *, quick: bool = False) -> Case:
             "clients": clients,
             "spaces": spaces,
             "ops_per_frame": ops,
+            "window": WINDOW_FRAMES[ops],
             "warm_s": 0.0 if quick else 0.7,
             "seconds": 0.3 if quick else 3.0,
             "most_ops": 5_000 if quick else 150_000 if ops == 1 else 400_000,

@@ -158,7 +158,7 @@ def drive(fault: str) -> dict[str, float]:
     return throughput(
         {
             "dialect": "bare updates", "clients": 3, "spaces": 1, "ops_per_frame": 1,
-            "warm_s": 0, "seconds": 5, "most_ops": 30,
+            "window": 16, "warm_s": 0, "seconds": 5, "most_ops": 30,
             "server_command": [sys.executable, "-m", "tests.benchmarks.careless_server", fault],
         }
     )  # fmt: skip
