@@ -12,23 +12,23 @@ YJS, PYCRDT = "@y/websocket-server", "pycrdt-websocket + SQLite"
 
 THROUGHPUT = (
     Figure(name="ops_per_s", label="ops/s", better="higher"),
-    Figure(name="server_cpu_us_per_op", label="server CPU µs an op", better="lower", digits=1),
-    Figure(name="server_cpu_us_per_delivery", label="CPU µs a delivery", better="lower", digits=2),
-    Figure(name="server_cores", label="cores of the server", better="lower", digits=2),
-    Figure(name="generator_cores", label="of the generator", better="lower", digits=2),
-    Figure(name="bytes_per_delivery", label="bytes a delivery", better="lower"),
-    Figure(name="server_memory_bytes", label="server memory, bytes", better="lower"),
+    Figure(name="server_cpu_us_per_op", label="CPU µs/op", better="lower", digits=1),
+    Figure(name="server_cpu_us_per_delivery", label="CPU µs/delivery", better="lower", digits=2),
+    Figure(name="server_cores", label="server cores", better="lower", digits=2),
+    Figure(name="generator_cores", label="generator cores", better="lower", digits=2),
+    Figure(name="bytes_per_delivery", label="bytes/delivery", better="lower"),
+    Figure(name="server_memory_bytes", label="server bytes", better="lower"),
 )
 LATENCY = (
     Figure(name="p99_ms", label="p99, ms", better="lower", digits=2),
     Figure(name="p50_ms", label="p50, ms", better="lower", digits=2),
     Figure(name="max_ms", label="longest, ms", better="lower", digits=1),
-    Figure(name="server_cpu_us_per_op", label="server CPU µs an op", better="lower"),
-    Figure(name="generator_cores", label="cores of the generator", better="lower", digits=2),
+    Figure(name="server_cpu_us_per_op", label="CPU µs/op", better="lower"),
+    Figure(name="generator_cores", label="generator cores", better="lower", digits=2),
 )
 IDLE = (
-    Figure(name="bytes_per_connection", label="bytes a connection", better="lower"),
-    Figure(name="server_memory_bytes", label="server memory, bytes", better="lower"),
+    Figure(name="bytes_per_connection", label="bytes/connection", better="lower"),
+    Figure(name="server_memory_bytes", label="server bytes", better="lower"),
 )
 
 NOTES = {
