@@ -21,6 +21,7 @@ from benchmarks.live.sockets import Refused, Socket, frame
 BUFFER_BYTES = 1_048_576
 STALL_S = 15.0
 """Without a byte from the server while something is missing."""
+TOLD_BYTES = 200
 CONNECTED_AT_ONCE = 50
 WARM_SHARE = 0.2
 
@@ -239,7 +240,8 @@ class Load:
         deliveries, receipts = self._expected()
         return (
             f"{self._delivered} of {deliveries} deliveries and {self._acknowledged} of "
-            f"{receipts} receipts came, and then nothing for {STALL_S:.0f} s"
+            f"{receipts} receipts came, and then nothing for {STALL_S:.0f} s; the last that came "
+            f"began with {bytes(self._buffer[:TOLD_BYTES])!r}"
         )
 
     def _check(self) -> None:
