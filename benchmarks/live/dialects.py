@@ -40,7 +40,7 @@ RECEIPT = b"\xa7receipt"
 """The msgpack of the word that every receipt begins with."""
 KEPT_RECORDS = {1: 20, 100: 200}
 """Records that a client writes in turn, by the ops in a frame: so many that none of them is
-written again before the window (``load.py``) has its last op acknowledged."""
+written again while the last op on it may be unacknowledged (``scenarios.py``, windows)."""
 ASKED_AT_ONCE = 10_000
 
 T = TypeVar("T")

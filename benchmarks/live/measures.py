@@ -30,7 +30,7 @@ def throughput(params: Mapping[str, Any]) -> dict[str, float]:
         connected(dialect, server.port, many, spaces) as clients,
     ):
         prepare(dialect, clients, frames, ops)
-        load = Load(dialect, clients, ops)
+        load = Load(dialect, clients, ops, params["window"])
         sent = load.run(params["warm_s"], params["seconds"], server.cpu_s)
         memory_bytes = server.memory_bytes()
         _check(dialect, clients)

@@ -158,7 +158,7 @@ def drive(fault: str) -> dict[str, float]:
     return throughput(
         {
             "dialect": "bare updates", "clients": 3, "spaces": 1, "ops_per_frame": 1,
-            "warm_s": 0, "seconds": 5, "most_ops": 30,
+            "window": 16, "warm_s": 0, "seconds": 5, "most_ops": 30,
             "server_command": [sys.executable, "-m", "tests.benchmarks.careless_server", fault],
         }
     )  # fmt: skip
@@ -178,7 +178,7 @@ def test_a_server_that_loses_an_op_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_server_that_delivers_an_op_twice_is_noticed() -> None:
-    with pytest.raises(Lost, match="received 31 ops of the 30"):
+    with pytest.raises(Lost, match=r"received \d+ ops of the 30 in"):
         drive("double")
 
 

@@ -27,6 +27,10 @@ class StoringServer(WebsocketServer):
 
 
 async def main() -> None:
+    # Several rooms that open at once would each take the other's half-made file for one of
+    # an older version and move it away.
+    async with Store("made before the first room") as store:
+        await store.db_initialized.wait()
     rooms = StoringServer()
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
