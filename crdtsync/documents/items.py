@@ -12,10 +12,11 @@ from typing import Any
 
 from pycrdt import Doc
 
-from crdtsync.documents.content import written_content
+from crdtsync.documents.content import is_plain, plain_size, written_content
 from crdtsync.documents.decoder import MAX_DOCUMENT_BYTES, DecodedUpdate
 from crdtsync.documents.encoder import (
     Mark,
+    client_code,
     mark_section,
     state_vector,
     tombstone_section,
@@ -34,6 +35,12 @@ an id of its own, and those are never 0."""
 DELETION_BYTES = 12
 """At most what one deletion takes in an update."""
 
+_AROUND_CONTENT_BYTES = 24
+"""At most what a section has beside root, key and content."""
+
+UNWRITTEN = b""
+"""Stands for the section of an entry that was taken in and that nobody has encoded yet."""
+
 Identity = tuple[str, EntryId]
 """An entry within its record: its root, and its place there."""
 
@@ -41,7 +48,16 @@ Identity = tuple[str, EntryId]
 class Items:
     """What a document holds: visible entries, tombstones, the mark, and the Doc of all that."""
 
-    __slots__ = ("_doc", "dead", "mark", "numbers", "sections", "size_bytes", "state")
+    __slots__ = (
+        "_doc",
+        "_unwritten",
+        "dead",
+        "mark",
+        "numbers",
+        "sections",
+        "size_bytes",
+        "state",
+    )
 
     def __init__(self, state: RecordState, mark: Mark | None = None) -> None:
         """The items of the visible entries of ``state``, which is kept and changed from now on."""
@@ -49,6 +65,7 @@ class Items:
         self.mark = mark
         self.numbers: dict[Identity, int] = {}
         self.sections: dict[int, bytes] = {}
+        self._unwritten: dict[int, Identity] = {}
         self.dead: set[int] = set()
         self.size_bytes = 0
         self._doc: Doc[Any] | None = None
@@ -74,12 +91,15 @@ class Items:
         return items
 
     def _index(self, root: str, entry: Entry) -> None:
-        number, section = entry_section(root, entry)
+        identity = root, EntryId(entry.op_id, entry.n)
+        number, section, size_bytes = claim(root, identity[1], entry)
         if number in self.sections:
             raise InvalidOp("id_collision", "two entries of this record have one item id")
-        self.numbers[root, EntryId(entry.op_id, entry.n)] = number
+        self.numbers[identity] = number
         self.sections[number] = section
-        self.size_bytes += len(section)
+        if section is UNWRITTEN:
+            self._unwritten[number] = identity
+        self.size_bytes += size_bytes
 
     @property
     def doc(self) -> Doc[Any]:
@@ -93,17 +113,33 @@ class Items:
 
     def encode(self) -> bytes:
         """The whole document, equal bytes for equal items (invariant 5)."""
+        self._write(self._unwritten)
         return write_update(self.sections, self.dead)
 
-    def encode_since(self, clients: set[int]) -> bytes:
-        """What someone lacks who has the items of ``clients``.
+    def _write(self, numbers: Iterable[int]) -> None:
+        """Write the sections of these items that nobody has needed before."""
+        unwritten, fields = self._unwritten, self.state.fields
+        for number in tuple(numbers):
+            root, entry_id = unwritten.pop(number)
+            if number in self.dead:
+                section = tombstone_section(number, root, entry_key(entry_id))
+            else:
+                section = _section(number, root, fields[root][entry_id])
+            self.sections[number] = section
+
+    def encode_since(self, clients: set[bytes]) -> bytes:
+        """What someone lacks who has the items of ``clients`` (``decode_state``).
 
         As in Yjs the delete set is always whole, because a state does not say
         what is deleted; the mark comes along so that its reader can refuse.
         """
-        missing = {n: section for n, section in self.sections.items() if n not in clients}
-        if not missing and not self.dead:
+        sections = self.sections
+        lacking = [number for number in sections if client_code(number) not in clients]
+        if not lacking and not self.dead:
             return b""
+        unwritten = self._unwritten
+        self._write([number for number in lacking if number in unwritten])
+        missing = {number: sections[number] for number in lacking}
         if self.mark is not None:
             number, section = mark_section(self.mark)
             missing[number] = section
@@ -123,13 +159,20 @@ class Items:
         Raises DocumentError when the document would be too large, or when pycrdt
         fails: then its Doc is dropped, and made anew from the index at the next use.
         """
-        grown = sum(map(len, change.sections.values())) + DELETION_BYTES * len(change.left)
+        grown = change.size_bytes + DELETION_BYTES * len(change.left)
+        if self.size_bytes + grown > MAX_DOCUMENT_BYTES and change.added:
+            # Sizes are told before sections are written, at most a few bytes too high.
+            change.update()
+            grown = sum(map(len, change.sections.values())) + DELETION_BYTES * len(change.left)
+            self._write(self._unwritten)
+            self.size_bytes = sum(map(len, self.sections.values()))
+            self.size_bytes += DELETION_BYTES * len(self.dead)
         if self.size_bytes + grown > MAX_DOCUMENT_BYTES and change.added:
             raise DocumentError(
                 f"this document would be larger than {MAX_DOCUMENT_BYTES} bytes; compact it"
             )
         if self._doc is not None:
-            self._advance(self._doc, write_update(change.sections, change.left.values()))
+            self._advance(self._doc, change.update())
         self._follow(change)
         self.size_bytes += grown
 
@@ -146,9 +189,12 @@ class Items:
     def _follow(self, change: Change) -> None:
         """Bring the index to where the Doc is, or would be."""
         numbers, sections, fields = self.numbers, self.sections, self.state.fields
+        unwritten = self._unwritten
         sections.update(change.sections)
         for identity, (number, entry) in change.added.items():
             numbers[identity] = number
+            if sections[number] is UNWRITTEN:
+                unwritten[number] = identity
             root, entry_id = identity
             held = fields.get(root)
             if held is None:
@@ -157,9 +203,9 @@ class Items:
                 held[entry_id] = entry
         for identity, number in change.left.items():
             if identity in numbers:
-                root, entry_id = identity
-                self.state.remove(root, entry_id)
-                sections[number] = tombstone_section(number, root, entry_key(entry_id))
+                self.state.remove(*identity)
+                sections[number] = UNWRITTEN
+                unwritten[number] = identity
             else:
                 numbers[identity] = number
             self.dead.add(number)
@@ -186,8 +232,8 @@ class Items:
         entry = Entry(op_id, 0, write.values[0], time_us, op.user, time_us, 0)
         entry_id = EntryId(op_id, 0)
         identity = root, entry_id
-        number, section = entry_section(root, entry)
-        grown = len(section) + DELETION_BYTES * len(gone)
+        number, section, size_bytes = claim(root, entry_id, entry)
+        grown = size_bytes + DELETION_BYTES * len(gone)
         if (
             number in sections
             or identity in numbers
@@ -195,13 +241,17 @@ class Items:
         ):
             return False
         held = self.state.fields.setdefault(root, {})
+        unwritten = self._unwritten
         for left, seen in zip(gone, write.supersedes, strict=True):
             del held[seen]
-            sections[left] = tombstone_section(left, root, entry_key(seen))
-        dead.update(gone)
+            sections[left] = UNWRITTEN
+            unwritten[left] = root, seen
+            dead.add(left)
         held[entry_id] = entry
         numbers[identity] = number
         sections[number] = section
+        if section is UNWRITTEN:
+            unwritten[number] = identity
         self.size_bytes += grown
         return True
 
@@ -209,10 +259,11 @@ class Items:
 class Change:
     """What one step does to a document, gathered before anything is touched."""
 
-    __slots__ = ("added", "items", "left", "sections")
+    __slots__ = ("added", "items", "left", "sections", "size_bytes")
 
     def __init__(self, items: Items) -> None:
         self.items = items
+        self.size_bytes = 0
         self.sections: dict[int, bytes] = {}
         self.added: dict[Identity, tuple[int, Entry]] = {}
         self.left: dict[Identity, int] = {}
@@ -231,11 +282,12 @@ class Change:
         nobody could read back.
         """
         identity = root, EntryId(entry.op_id, entry.n)
-        if self.knows(identity):
+        if identity in self.items.numbers or identity in self.added or identity in self.left:
             self._check_same(identity, entry)
             return False
-        number, section = entry_section(root, entry)
+        number, section, size_bytes = claim(root, identity[1], entry)
         self._put(number, section)
+        self.size_bytes += size_bytes
         self.added[identity] = number, entry
         return True
 
@@ -271,6 +323,7 @@ class Change:
                 continue
             # The decoder has seen to it that no two items of an update have one number.
             self.sections[number] = section
+            self.size_bytes += len(section)
             if entry is None:
                 self.left[identity] = number
             else:
@@ -297,6 +350,14 @@ class Change:
             )
         self.left.update(found)
 
+    def update(self) -> bytes:
+        """The change as bytes for pycrdt."""
+        sections = self.sections
+        for (root, _), (number, entry) in self.added.items():
+            if sections[number] is UNWRITTEN:
+                sections[number] = _section(number, root, entry)
+        return write_update(sections, self.left.values())
+
     def _put(self, number: int, section: bytes) -> None:
         if number in self.items.sections or number in self.sections:
             raise InvalidOp("id_collision", "an entry of another op has the same item id")
@@ -310,12 +371,29 @@ class Change:
             raise InvalidOp("op_id_reused", f"{entry.op_id} stands for another write to {root}")
 
 
-def entry_section(root: str, entry: Entry) -> tuple[int, bytes]:
-    """The client id and the item of a visible entry. Raises InvalidOp."""
-    entry_id = EntryId(entry.op_id, entry.n)
+def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
+    """The client id of a visible entry, its section, and at most how large that is.
+
+    A section of which one can see without a parser that it can be written and read again
+    is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
+    """
+    op_id, value, user = entry.op_id, entry.value, entry.user
     number = client_id(root, entry_id)
+    if is_plain(root, value, entry.time_us, op_id):
+        try:
+            content_bytes = plain_size(value, user, op_id)
+        except UnicodeEncodeError as error:
+            raise InvalidOp("not_json", f"{root}: the user is not text ({error})") from error
+        around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(op_id)
+        return number, UNWRITTEN, content_bytes + around
+    section = _section(number, root, entry)
+    return number, section, len(section)
+
+
+def _section(number: int, root: str, entry: Entry) -> bytes:
+    """The item of a visible entry. Raises InvalidOp."""
     content = written_content(root, entry.value, entry.time_us, entry.user, entry.op_id)
-    return number, value_section(number, root, entry_key(entry_id), content)
+    return value_section(number, root, entry_key(entry.id), content)
 
 
 def placed(entry: Entry, seq: int) -> Entry:
