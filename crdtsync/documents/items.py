@@ -210,50 +210,68 @@ class Items:
                 numbers[identity] = number
             self.dead.add(number)
 
-    def overwrite(self, op: Op) -> bool:
-        """Apply an op that writes one value over what is visible; False if it is another.
+    def take_plain(self, ops: list[Op]) -> bool:
+        """Apply ops that write over nothing but what was here before; False if one does not.
 
-        What ``Change`` does step by step for every op, at once for the most frequent one:
-        nothing is touched unless all of it is as plain as that.
+        What ``Change`` does step by step for every op, at once for those that most ops are:
+        each entry new, and each that it replaces there or gone. All is checked before anything is
+        touched, so that False means untouched. Raises InvalidOp.
         """
+        if self._doc is not None:
+            return False
         numbers, dead, sections = self.numbers, self.dead, self.sections
-        if len(op.writes) != 1 or self._doc is not None:
+        fresh: dict[int, tuple[Identity, bytes, Entry]] = {}
+        gone: dict[int, Identity] = {}
+        size_bytes = self.size_bytes
+        for op in ops:
+            op_id, time_us, user = op.op_id, op.time_us, op.user
+            for root, write in op.writes.items():
+                if not write.values:
+                    return False
+                for seen in write.supersedes:
+                    identity = root, seen
+                    number = numbers.get(identity)
+                    if number is None:
+                        return False
+                    if number not in dead:
+                        gone[number] = identity
+                for n, value in enumerate(write.values):
+                    entry = Entry(op_id, n, value, time_us, user, time_us, 0)
+                    entry_id = EntryId(op_id, n)
+                    number, section, size = claim(root, entry_id, entry)
+                    if number in sections or number in fresh:
+                        return False
+                    fresh[number] = (root, entry_id), section, entry
+                    size_bytes += size
+        size_bytes += DELETION_BYTES * len(gone)
+        if size_bytes > MAX_DOCUMENT_BYTES:
             return False
-        ((root, write),) = op.writes.items()
-        if len(write.values) != 1:
-            return False
-        gone = []
-        for seen in write.supersedes:
-            number = numbers.get((root, seen))
-            if number is None or number in dead:
-                return False
-            gone.append(number)
-        op_id, time_us = op.op_id, op.time_us
-        entry = Entry(op_id, 0, write.values[0], time_us, op.user, time_us, 0)
-        entry_id = EntryId(op_id, 0)
-        identity = root, entry_id
-        number, section, size_bytes = claim(root, entry_id, entry)
-        grown = size_bytes + DELETION_BYTES * len(gone)
-        if (
-            number in sections
-            or identity in numbers
-            or self.size_bytes + grown > MAX_DOCUMENT_BYTES
-        ):
-            return False
-        held = self.state.fields.setdefault(root, {})
-        unwritten = self._unwritten
-        for left, seen in zip(gone, write.supersedes, strict=True):
-            del held[seen]
-            sections[left] = UNWRITTEN
-            unwritten[left] = root, seen
-            dead.add(left)
-        held[entry_id] = entry
-        numbers[identity] = number
-        sections[number] = section
-        if section is UNWRITTEN:
-            unwritten[number] = identity
-        self.size_bytes += grown
+        self.size_bytes = size_bytes
+        self._take(fresh, gone)
         return True
+
+    def _take(
+        self, fresh: dict[int, tuple[Identity, bytes, Entry]], gone: dict[int, Identity]
+    ) -> None:
+        numbers, sections, fields = self.numbers, self.sections, self.state.fields
+        unwritten = self._unwritten
+        for number, identity in gone.items():
+            root, entry_id = identity
+            del fields[root][entry_id]
+            sections[number] = UNWRITTEN
+            unwritten[number] = identity
+        self.dead.update(gone)
+        for number, (identity, section, entry) in fresh.items():
+            root, entry_id = identity
+            held = fields.get(root)
+            if held is None:
+                fields[root] = {entry_id: entry}
+            else:
+                held[entry_id] = entry
+            numbers[identity] = number
+            sections[number] = section
+            if section is UNWRITTEN:
+                unwritten[number] = identity
 
 
 class Change:
