@@ -43,7 +43,10 @@ _FRAME_BYTES = len('[,9007199254740991,,""]')
 
 @lru_cache(maxsize=4_096)
 def _quoted_size(user: str) -> int:
-    return len(_quoted(user).encode())
+    try:
+        return len(_quoted(user).encode())
+    except UnicodeEncodeError as error:
+        raise InvalidOp("bad_op", "the user holds half a character (a lone surrogate)") from error
 
 
 def content_bytes(value: str, time_us: int, user: str, op_id: str) -> bytes:
@@ -95,9 +98,9 @@ def is_plain(root: str, value: str, time_us: int, op_id: str) -> bool:
 
 
 def plain_size(value: str, user: str, op_id: str) -> int:
-    """At most how many bytes the text of a plain entry has. Raises UnicodeEncodeError."""
-    size = len(value) if value.isascii() else len(value.encode())
-    return size + _quoted_size(user) + len(op_id) + _FRAME_BYTES
+    """At most how many bytes the text of a plain entry has. Raises InvalidOp."""
+    size_bytes = _FRAME_BYTES + _quoted_size(user) + len(op_id) + len(value)
+    return size_bytes if value.isascii() else size_bytes + 3 * len(value)
 
 
 def written_content(root: str, value: str, time_us: int, user: str, op_id: str) -> bytes:

@@ -107,7 +107,7 @@ class Items:
         if self._doc is None:
             doc: Doc[Any] = Doc(client_id=NO_CLIENT)
             if self.sections:
-                doc.apply_update(self.encode())
+                self._advance(doc, self.encode())
             self._doc = doc
         return self._doc
 
@@ -220,8 +220,11 @@ class Items:
         if self._doc is not None:
             return False
         numbers, dead, sections = self.numbers, self.dead, self.sections
-        fresh: dict[int, tuple[Identity, bytes, Entry]] = {}
         gone: dict[int, Identity] = {}
+        # Of each entry no tuple of its own: thousands keep the garbage collector busy.
+        fresh: dict[int, Identity] = {}
+        entries: list[Entry] = []
+        written: dict[int, bytes] = {}
         size_bytes = self.size_bytes
         for op in ops:
             op_id, time_us, user = op.op_id, op.time_us, op.user
@@ -241,27 +244,20 @@ class Items:
                     number, section, size = claim(root, entry_id, entry)
                     if number in sections or number in fresh:
                         return False
-                    fresh[number] = (root, entry_id), section, entry
+                    fresh[number] = root, entry_id
+                    entries.append(entry)
+                    if section is not UNWRITTEN:
+                        written[number] = section
                     size_bytes += size
-        size_bytes += DELETION_BYTES * len(gone)
+        if gone:
+            size_bytes += DELETION_BYTES * len(gone)
         if size_bytes > MAX_DOCUMENT_BYTES:
             return False
         self.size_bytes = size_bytes
-        self._take(fresh, gone)
-        return True
-
-    def _take(
-        self, fresh: dict[int, tuple[Identity, bytes, Entry]], gone: dict[int, Identity]
-    ) -> None:
-        numbers, sections, fields = self.numbers, self.sections, self.state.fields
-        unwritten = self._unwritten
-        for number, identity in gone.items():
-            root, entry_id = identity
-            del fields[root][entry_id]
-            sections[number] = UNWRITTEN
-            unwritten[number] = identity
-        self.dead.update(gone)
-        for number, (identity, section, entry) in fresh.items():
+        if gone:
+            self._leave(gone)
+        fields, unwritten = self.state.fields, self._unwritten
+        for (number, identity), entry in zip(fresh.items(), entries, strict=True):
             root, entry_id = identity
             held = fields.get(root)
             if held is None:
@@ -269,9 +265,30 @@ class Items:
             else:
                 held[entry_id] = entry
             numbers[identity] = number
+            sections[number] = UNWRITTEN
+            unwritten[number] = identity
+        for number, section in written.items():
             sections[number] = section
-            if section is UNWRITTEN:
-                unwritten[number] = identity
+            del unwritten[number]
+        return True
+
+    def _leave(self, gone: dict[int, Identity]) -> None:
+        """Visible entries become tombstones."""
+        fields, sections, unwritten, dead = (
+            self.state.fields,
+            self.sections,
+            self._unwritten,
+            self.dead,
+        )
+        for number, identity in gone.items():
+            root, entry_id = identity
+            held = fields[root]
+            del held[entry_id]
+            if not held:
+                del fields[root]
+            sections[number] = UNWRITTEN
+            unwritten[number] = identity
+            dead.add(number)
 
 
 class Change:
@@ -395,15 +412,11 @@ def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
     A section of which one can see without a parser that it can be written and read again
     is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
     """
-    op_id, value, user = entry.op_id, entry.value, entry.user
+    op_id, value = entry.op_id, entry.value
     number = client_id(root, entry_id)
     if is_plain(root, value, entry.time_us, op_id):
-        try:
-            content_bytes = plain_size(value, user, op_id)
-        except UnicodeEncodeError as error:
-            raise InvalidOp("not_json", f"{root}: the user is not text ({error})") from error
         around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(op_id)
-        return number, UNWRITTEN, content_bytes + around
+        return number, UNWRITTEN, around + plain_size(value, entry.user, op_id)
     section = _section(number, root, entry)
     return number, section, len(section)
 
