@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,16 @@ BEGIN_US = 1_767_225_600_000_000
 
 _wire = msgspec.msgpack.Encoder().encode
 _from_wire = msgspec.msgpack.Decoder(Op).decode
+_all_from_wire = msgspec.msgpack.Decoder(list[Op]).decode
+
+
+class Diverged(NamedTuple):
+    """Two documents of a record, and the ops that each made without the other's."""
+
+    left: RecordDocument
+    right: RecordDocument
+    left_ops: list[Op]
+    right_ops: list[Op]
 
 
 def create(params: Mapping[str, Any]) -> Figures:
@@ -99,12 +109,27 @@ def overwrite(params: Mapping[str, Any]) -> Figures:
 
 
 def two_way(params: Mapping[str, Any]) -> Figures:
-    """Two diverged replicas exchange what the other lacks, and merge it."""
-    size_bytes = 0
+    """Two diverged replicas exchange the ops that they made meanwhile, as ours do."""
 
-    def work(pairs: list[tuple[RecordDocument, RecordDocument]]) -> list[int]:
+    def work(pairs: list[Diverged]) -> list[int]:
         sizes = []
-        for left, right in pairs:
+        for pair in pairs:
+            to_right, to_left = _wire(pair.left_ops), _wire(pair.right_ops)
+            pair.right.apply_many(_all_from_wire(to_right))
+            pair.left.apply_many(_all_from_wire(to_left))
+            sizes.append(len(to_right) + len(to_left))
+        return sizes
+
+    return _two_way(params, work)
+
+
+def two_way_by_state(params: Mapping[str, Any]) -> Figures:
+    """Two diverged documents tell what they hold, and merge what the other lacks."""
+
+    def work(pairs: list[Diverged]) -> list[int]:
+        sizes = []
+        for pair in pairs:
+            left, right = pair.left, pair.right
             to_right = left.encode(since=right.state())
             to_left = right.encode(since=left.state())
             right.merge(to_right)
@@ -112,10 +137,16 @@ def two_way(params: Mapping[str, Any]) -> Figures:
             sizes.append(len(to_right) + len(to_left))
         return sizes
 
-    def check(record: int, pair: tuple[RecordDocument, RecordDocument], sent: int) -> None:
+    return _two_way(params, work)
+
+
+def _two_way(params: Mapping[str, Any], work: Callable[[list[Diverged]], list[int]]) -> Figures:
+    size_bytes = 0
+
+    def check(record: int, pair: Diverged, sent: int) -> None:
         nonlocal size_bytes
         size_bytes += sent
-        left, right = pair
+        left, right = pair.left, pair.right
         expect(left.encode(), right.encode())
         expect(dict(left), dict(right))
         for name, allowed in merged_values(record).items():
@@ -221,13 +252,17 @@ def _pair(record: int) -> tuple[RecordDocument, RecordDocument]:
     return left, right
 
 
-def _diverged(record: int) -> tuple[RecordDocument, RecordDocument]:
+def _diverged(record: int) -> Diverged:
     left, right = _pair(record)
-    for number, name in enumerate(LEFT_EDITS, start=1):
+    left_ops = [
         _write(left, {name: f"left wrote {name}"}, "kim", number)
-    for number, name in enumerate(RIGHT_EDITS, start=1):
+        for number, name in enumerate(LEFT_EDITS, start=1)
+    ]
+    right_ops = [
         _write(right, {name: f"right wrote {name}"}, "lee", number)
-    return left, right
+        for number, name in enumerate(RIGHT_EDITS, start=1)
+    ]
+    return Diverged(left, right, left_ops, right_ops)
 
 
 def _writers(

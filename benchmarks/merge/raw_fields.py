@@ -144,6 +144,38 @@ def two_way(params: Mapping[str, Any]) -> Figures:
     return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
 
 
+def two_way_kept(params: Mapping[str, Any]) -> Figures:
+    """Each side has kept the update of each of its edits, and the other applies them."""
+    size_bytes = 0
+
+    def prepare(record: int) -> tuple[Fields, Fields]:
+        left, right, op_id = _pair(record)
+        for one in (left, right):
+            one.doc.observe(lambda event, one=one: one.updates.append(event.update))
+        _edit_both(left, right, op_id)
+        return left, right
+
+    def work(pairs: list[tuple[Fields, Fields]]) -> list[int]:
+        sizes = []
+        for left, right in pairs:
+            to_right, to_left = tuple(left.updates), tuple(right.updates)
+            for here, updates in ((right, to_right), (left, to_left)):
+                with here.doc.transaction():
+                    for data in updates:
+                        here.doc.apply_update(data)
+            sizes.append(sum(map(len, (*to_right, *to_left))))
+        return sizes
+
+    def check(record: int, pair: tuple[Fields, Fields], sent: int) -> None:
+        nonlocal size_bytes
+        size_bytes += sent
+        left, right = pair
+        expect([m.to_py() for m in left.maps.values()], [m.to_py() for m in right.maps.values()])
+
+    watch = in_batches(params, prepare, work, check)
+    return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
+
+
 def writers(params: Mapping[str, Any]) -> Figures:
     """Each update is applied as it arrives, all within one transaction."""
     clients, watch = params["clients"], Watch(params["at_most_s"])
@@ -244,8 +276,12 @@ def _pair(record: int) -> tuple[Fields, Fields, str]:
 
 def _diverged(record: int) -> tuple[Fields, Fields]:
     left, right, op_id = _pair(record)
+    _edit_both(left, right, op_id)
+    return left, right
+
+
+def _edit_both(left: Fields, right: Fields, op_id: str) -> None:
     for number, name in enumerate(LEFT_EDITS, start=1):
         left.write(name, f"left wrote {name}", "kim", number, [op_id])
     for number, name in enumerate(RIGHT_EDITS, start=1):
         right.write(name, f"right wrote {name}", "lee", number, [op_id])
-    return left, right

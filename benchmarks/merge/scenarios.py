@@ -123,17 +123,28 @@ TWO_WAY = Scenario(
     name="merge-two-way",
     group=GROUP,
     what="Two replicas of a record made three edits each without seeing the other's, one field "
-    "on both sides; each exports what the other lacks, and both merge it.",
+    "on both sides; each hands the other what it lacks as bytes, and both merge it.",
     figures=(DOCS, CPU_DOC, _bytes("B/record"), MEMORY),
     cases=(_case("10,000 records, 3 edits a side", "two_way", records=10_000, batch=100),),
     quick=(_case("50 records, 3 edits a side", "two_way", records=50, batch=50),),
     contenders=(
         _ours(
             "two_way",
-            note="encode(since=…) and merge: every byte is checked before pycrdt sees it, and the "
-            "field that both wrote keeps both values with their authors",
+            note="the ops that each made meanwhile, as its outbox has them; each is checked, and "
+            "the field that both wrote keeps both values with their authors",
         ),
-        _raw("two_way", SAME_SHAPE),
+        _ours(
+            "two_way_by_state",
+            "crdtsync, by state",
+            "encode(since=…) and merge: documents without a log tell what they hold; every byte "
+            "is checked",
+        ),
+        _raw("two_way", f"{SAME_SHAPE}; exchanges state vectors and what the other lacks"),
+        Contender(
+            name="raw pycrdt, kept updates",
+            target="benchmarks.merge.raw_fields:two_way_kept",
+            note="the same with the update of every edit kept, as an outbox would",
+        ),
         _raw_map("two_way", f"{ONE_MAP}, but for automerge, which keeps both values"),
         _python("loro"),
         _python("automerge", "its sync protocol, which was in step before the edits"),

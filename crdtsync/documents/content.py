@@ -38,6 +38,16 @@ class Content(NamedTuple):
 _quoted = lru_cache(maxsize=4_096)(encode_basestring)
 """The same few users come again and again."""
 
+_FRAME_BYTES = len('[,9007199254740991,,""]')
+
+
+@lru_cache(maxsize=4_096)
+def _quoted_size(user: str) -> int:
+    try:
+        return len(_quoted(user).encode())
+    except UnicodeEncodeError as error:
+        raise InvalidOp("bad_op", "the user holds half a character (a lone surrogate)") from error
+
 
 def content_bytes(value: str, time_us: int, user: str, op_id: str) -> bytes:
     """The text as UTF-8. Raises UnicodeEncodeError for lone surrogates."""
@@ -69,17 +79,28 @@ def check_content(root: str, content: Content) -> None:
         DeleteMark.parse(content.value)
 
 
-def _is_plain(value: str) -> bool:
-    """Whether a JSON text is a string that stands for itself, without a parser.
+def is_plain(root: str, value: str, time_us: int, op_id: str) -> bool:
+    """Whether the text of this entry can be read in one way only, which needs no parser to see.
 
-    Printable characters without quote and backslash do; a lone surrogate is not printable.
+    That is so for a string of printable characters without quote and backslash, which most
+    values are. A lone surrogate is not printable.
     """
     return (
         value[:1] == value[-1:] == '"'
-        and value.count('"') == 2
-        and "\\" not in value
         and value.isprintable()
+        and "\\" not in value
+        and value.count('"') == 2
+        and 0 <= time_us <= SAFE_INTEGER
+        and root[0] in "rs"
+        and op_id.isascii()
+        and op_id.replace("-", "").isalnum()
     )
+
+
+def plain_size(value: str, user: str, op_id: str) -> int:
+    """At most how many bytes the text of a plain entry has. Raises InvalidOp."""
+    size_bytes = _FRAME_BYTES + _quoted_size(user) + len(op_id) + len(value)
+    return size_bytes if value.isascii() else size_bytes + 3 * len(value)
 
 
 def written_content(root: str, value: str, time_us: int, user: str, op_id: str) -> bytes:
@@ -90,13 +111,7 @@ def written_content(root: str, value: str, time_us: int, user: str, op_id: str) 
     """
     try:
         text = content_bytes(value, time_us, user, op_id)
-        if (
-            root[0] in "rs"
-            and 0 <= time_us <= SAFE_INTEGER
-            and _is_plain(value)
-            and op_id.replace("-", "").isalnum()
-        ):
-            # Most values: nothing in the text could be read in another way.
+        if is_plain(root, value, time_us, op_id):
             return text
         content = read_content(text)
     except ValueError as error:

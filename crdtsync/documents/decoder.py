@@ -17,14 +17,15 @@ from crdtsync.documents.encoder import (
     MARK_KEY,
     MARK_ROOT,
     Mark,
+    client_code,
     mark_section,
     tombstone_section,
     value_section,
     varint,
 )
 from crdtsync.documents.errors import BadDocument, InvalidOp
-from crdtsync.documents.identity import CLIENT_ID_MASK, client_id, entry_key, entry_of_key
-from crdtsync.documents.ops import MAX_VALUES, EntryId, check_identifier, is_op_id
+from crdtsync.documents.identity import client_id, entry_key, entry_of_key
+from crdtsync.documents.ops import MAX_VALUES, SAFE_INTEGER, EntryId, check_identifier, is_op_id
 from crdtsync.documents.state import FOLD_PREFIX, Entry
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
@@ -33,9 +34,21 @@ what is larger is a mistake that should not reach memory many times over."""
 
 _SHORTEST_SECTION_BYTES = 12
 
-_HEAD = re.compile(rb"\x01([\x80-\xff]{0,7}[\x00-\x7f])\x00([\x21\x28])\x01", re.DOTALL)
-_DELETION = re.compile(rb"([\x80-\xff]{0,7}[\x00-\x7f])\x01\x00\x01", re.DOTALL)
-_CLOCK_ONE = re.compile(rb"([\x80-\xff]{0,7}[\x00-\x7f])\x01", re.DOTALL)
+# A client id as our encoder writes it: 1 to 2^53 - 1 in the shortest form.
+_CLIENT = rb"([\x80-\xff]{7}[\x01-\x0f]|[\x80-\xff]{1,6}[\x01-\x7f]|[\x01-\x7f])"
+_HEAD = re.compile(rb"\x01" + _CLIENT + rb"\x00([\x21\x28])\x01", re.DOTALL)
+_DELETION = re.compile(_CLIENT + rb"\x01\x00\x01", re.DOTALL)
+_CLOCK_ONE = re.compile(_CLIENT + rb"\x01", re.DOTALL)
+
+# The section of most entries: one value, a string that stands for itself (content.is_plain),
+# under the id of an op, in a content of less than 128 bytes.
+_OP_ID = rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_PLAIN = re.compile(
+    rb"\x01" + _CLIENT + rb"\x00\x28\x01([\x03-\x7f])([rs]/[^\x00-\x1f\x7f-\xff$]+)"
+    rb"\$(" + _OP_ID + rb")\x01\x77([\x00-\x7f])"
+    rb'(\[("[^"\\\x00-\x1f\x7f-\xff]*"),(0|[1-9][0-9]{0,15}),'
+    rb'"([^"\\\x00-\x1f\x7f-\xff]+)","\4"\])'
+)
 _FOLD = re.compile(re.escape(FOLD_PREFIX) + r"(0|[1-9][0-9]{0,15})")
 _MARK = re.compile(rb'\{"as_of":(?:null|([1-9][0-9]{0,15}))\}')
 
@@ -79,13 +92,16 @@ def decode_update(data: bytes, *, ordered: bool = True) -> DecodedUpdate:
         raise reader.bad(f"not written by our encoder: {error}") from error
 
 
-def decode_state(data: bytes) -> set[int]:
-    """The client ids of a state vector (``RecordDocument.state``). Raises BadDocument."""
+def decode_state(data: bytes) -> set[bytes]:
+    """The client ids of a state vector (``RecordDocument.state``), as ``client_code`` has them.
+
+    Raises BadDocument.
+    """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BadDocument(f"{len(data)} bytes are more than a state may have")
     reader = _Reader(data)
     try:
-        return set(reader.numbers(_CLOCK_ONE, 1, ordered=False))
+        return set(reader.codes(_CLOCK_ONE, 1))
     except (IndexError, ValueError) as error:
         raise reader.bad(f"not the state of a document: {error}") from error
 
@@ -148,6 +164,12 @@ class _Reader:
     def section(self) -> tuple[int, Item | None]:
         data = self.data
         start = self.place
+        plain = _PLAIN.match(data, start)
+        if plain is not None:
+            found = _plain_item(plain)
+            if found is not None:
+                self.place = plain.end()
+                return found.number, found
         head = _HEAD.match(data, start)
         if head is None:
             raise self.bad("not one item at clock 0 under a key of a root map")
@@ -190,17 +212,23 @@ class _Reader:
 
     def numbers(self, form: re.Pattern[bytes], fixed: int, ordered: bool) -> list[int]:
         """A counted list of client ids, each once and each followed by ``fixed`` set bytes."""
+        found = list(map(_client_of, self.codes(form, fixed)))
+        if ordered and found != sorted(found, reverse=True):
+            raise self.bad("a client stands twice or out of order")
+        return found
+
+    def codes(self, form: re.Pattern[bytes], fixed: int) -> list[bytes]:
+        """The same as bytes; in one form each, so that equal ids are equal bytes."""
         count = self.count(fixed + 1)
         codes = form.findall(self.data, self.place)
         # What the form does not match is skipped by findall, and missing in the sum.
         end = self.place + sum(map(len, codes)) + fixed * len(codes)
         if len(codes) != count or end != len(self.data):
             raise self.bad(f"not {count} clients with one item each, and then the end")
-        found = list(map(_client_of, codes))
-        if len(set(found)) != count or (ordered and found != sorted(found, reverse=True)):
+        if len(set(codes)) != count:
             raise self.bad("a client stands twice or out of order")
         self.place = end
-        return found
+        return codes
 
     def count(self, shortest: int) -> int:
         """A count that the remaining bytes can hold: claims cost nothing."""
@@ -243,12 +271,31 @@ class _Reader:
 
 @lru_cache(maxsize=65_536)
 def _client_of(code: bytes) -> int:
-    number = 0
-    for byte in reversed(code):
-        number = number << 7 | byte & 0x7F
-    if not 0 < number <= CLIENT_ID_MASK or varint(number) != code:
-        raise ValueError("a client id that our encoder does not write")
-    return number
+    # The 7-bit groups of all bytes are moved together at once, the way back of ``varint``.
+    number = int.from_bytes(code, "little") & 0x7F7F7F7F7F7F7F7F
+    number = number & 0x7F007F007F007F | (number & 0x7F007F007F007F00) >> 1
+    number = number & 0x3FFF00003FFF | (number & 0x3FFF00003FFF0000) >> 2
+    return number & 0xFFFFFFF | number >> 32 << 28
+
+
+def _plain_item(plain: re.Match[bytes]) -> Item | None:
+    """The entry of a section in the plain form; None where it has to be looked at closely.
+
+    What the form leaves open are the lengths, whether field and user may be called so, and
+    whether the client id is the hash of the entry's name: then it is what we write.
+    """
+    code, name_size, name, key, size, content, value, time_us, user, *_ = plain.groups()
+    at = int(time_us)
+    if name_size[0] != len(name) or size[0] != len(content) or at > SAFE_INTEGER:
+        return None
+    op_id, root, who = key.decode(), _root(name), user.decode()
+    entry_id = EntryId(op_id, 0)
+    number = client_id(root, entry_id)
+    if client_code(number) != code:
+        return None
+    _check_user(who, False)
+    entry = Entry(op_id, 0, value.decode(), at, who, at, 0)
+    return Item(number, root, entry_id, plain[0], entry)
 
 
 @lru_cache(maxsize=4_096)

@@ -94,7 +94,7 @@ class RecordDocument(DocumentWriting, DocumentReading):
         nothing has changed.
         """
         check_op(op)
-        return self._apply_one(op)
+        return self._apply_checked([op]) > 0
 
     def apply_many(self, ops: Iterable[Op]) -> int:
         """Apply many ops in one step, in any order; all or none of them.
@@ -106,25 +106,18 @@ class RecordDocument(DocumentWriting, DocumentReading):
             check_op(op)
         return self._apply_checked(ops)
 
-    def _apply_one(self, op: Op) -> bool:
-        items = self._items
-        return (
-            items.mark is None
-            and not self._waiting.ops
-            and op.record == items.state.record
-            and op.collection == self._policy.name
-            and items.overwrite(op)
-        ) or self._apply_checked([op]) > 0
-
     def _apply_checked(self, ops: list[Op]) -> int:
         self._refuse_compacted()
-        change = Change(self._items)
-        waiting = self._waiting.copy() if self._waiting.ops else Waiting()
-        applied = 0
         collection, record = self._policy.name, self._items.state.record
         for op in ops:
             if op.record != record or op.collection != collection:
                 self._check_record(op.collection, op.record)
+        if not self._waiting.ops and self._items.take_plain(ops):
+            return len(ops)
+        change = Change(self._items)
+        waiting = self._waiting.copy() if self._waiting.ops else Waiting()
+        applied = 0
+        for op in ops:
             applied += _gather(change, waiting, op)
         waiting.check_bound()
         if change:
@@ -222,7 +215,7 @@ class RecordDocument(DocumentWriting, DocumentReading):
     # ── within ──────────────────────────────────────────────────────────────
 
     def _refuse_compacted(self) -> None:
-        if self.is_compacted:
+        if self._items.mark is not None:
             raise CompactedDocument(
                 f"this document is {_standing(self._items.mark)} and takes no single ops: one that "
                 "it has dropped would return; apply log entries, or open a newer snapshot"

@@ -38,7 +38,7 @@ class DocumentWriting(ABC):
     _policy: CollectionPolicy
 
     @abstractmethod
-    def _apply_one(self, op: Op) -> bool: ...
+    def _apply_checked(self, ops: list[Op]) -> int: ...
 
     def update(
         self,
@@ -209,7 +209,7 @@ class DocumentWriting(ABC):
         return None if op is None else self._written(op)
 
     def _written(self, op: Op) -> Op:
-        if not self._apply_one(op):
+        if not self._apply_checked([op]):
             raise InvalidOp("op_id_reused", f"the op {op.op_id} is in this document already")
         return op
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from pycrdt import Doc
 
-from crdtsync.documents.content import written_content
+from crdtsync.documents.content import is_plain, plain_size, written_content
 from crdtsync.documents.decoder import MAX_DOCUMENT_BYTES, DecodedUpdate
 from crdtsync.documents.encoder import (
     Mark,
+    client_code,
     mark_section,
     state_vector,
     tombstone_section,
@@ -34,6 +35,12 @@ an id of its own, and those are never 0."""
 DELETION_BYTES = 12
 """At most what one deletion takes in an update."""
 
+_AROUND_CONTENT_BYTES = 24
+"""At most what a section has beside root, key and content."""
+
+UNWRITTEN = b""
+"""Stands for the section of an entry that was taken in and that nobody has encoded yet."""
+
 Identity = tuple[str, EntryId]
 """An entry within its record: its root, and its place there."""
 
@@ -41,7 +48,16 @@ Identity = tuple[str, EntryId]
 class Items:
     """What a document holds: visible entries, tombstones, the mark, and the Doc of all that."""
 
-    __slots__ = ("_doc", "dead", "mark", "numbers", "sections", "size_bytes", "state")
+    __slots__ = (
+        "_doc",
+        "_unwritten",
+        "dead",
+        "mark",
+        "numbers",
+        "sections",
+        "size_bytes",
+        "state",
+    )
 
     def __init__(self, state: RecordState, mark: Mark | None = None) -> None:
         """The items of the visible entries of ``state``, which is kept and changed from now on."""
@@ -49,6 +65,7 @@ class Items:
         self.mark = mark
         self.numbers: dict[Identity, int] = {}
         self.sections: dict[int, bytes] = {}
+        self._unwritten: dict[int, Identity] = {}
         self.dead: set[int] = set()
         self.size_bytes = 0
         self._doc: Doc[Any] | None = None
@@ -74,12 +91,15 @@ class Items:
         return items
 
     def _index(self, root: str, entry: Entry) -> None:
-        number, section = entry_section(root, entry)
+        identity = root, EntryId(entry.op_id, entry.n)
+        number, section, size_bytes = claim(root, identity[1], entry)
         if number in self.sections:
             raise InvalidOp("id_collision", "two entries of this record have one item id")
-        self.numbers[root, EntryId(entry.op_id, entry.n)] = number
+        self.numbers[identity] = number
         self.sections[number] = section
-        self.size_bytes += len(section)
+        if section is UNWRITTEN:
+            self._unwritten[number] = identity
+        self.size_bytes += size_bytes
 
     @property
     def doc(self) -> Doc[Any]:
@@ -87,23 +107,39 @@ class Items:
         if self._doc is None:
             doc: Doc[Any] = Doc(client_id=NO_CLIENT)
             if self.sections:
-                doc.apply_update(self.encode())
+                self._advance(doc, self.encode())
             self._doc = doc
         return self._doc
 
     def encode(self) -> bytes:
         """The whole document, equal bytes for equal items (invariant 5)."""
+        self._write(self._unwritten)
         return write_update(self.sections, self.dead)
 
-    def encode_since(self, clients: set[int]) -> bytes:
-        """What someone lacks who has the items of ``clients``.
+    def _write(self, numbers: Iterable[int]) -> None:
+        """Write the sections of these items that nobody has needed before."""
+        unwritten, fields = self._unwritten, self.state.fields
+        for number in tuple(numbers):
+            root, entry_id = unwritten.pop(number)
+            if number in self.dead:
+                section = tombstone_section(number, root, entry_key(entry_id))
+            else:
+                section = _section(number, root, fields[root][entry_id])
+            self.sections[number] = section
+
+    def encode_since(self, clients: set[bytes]) -> bytes:
+        """What someone lacks who has the items of ``clients`` (``decode_state``).
 
         As in Yjs the delete set is always whole, because a state does not say
         what is deleted; the mark comes along so that its reader can refuse.
         """
-        missing = {n: section for n, section in self.sections.items() if n not in clients}
-        if not missing and not self.dead:
+        sections = self.sections
+        lacking = [number for number in sections if client_code(number) not in clients]
+        if not lacking and not self.dead:
             return b""
+        unwritten = self._unwritten
+        self._write([number for number in lacking if number in unwritten])
+        missing = {number: sections[number] for number in lacking}
         if self.mark is not None:
             number, section = mark_section(self.mark)
             missing[number] = section
@@ -123,13 +159,20 @@ class Items:
         Raises DocumentError when the document would be too large, or when pycrdt
         fails: then its Doc is dropped, and made anew from the index at the next use.
         """
-        grown = sum(map(len, change.sections.values())) + DELETION_BYTES * len(change.left)
+        grown = change.size_bytes + DELETION_BYTES * len(change.left)
+        if self.size_bytes + grown > MAX_DOCUMENT_BYTES and change.added:
+            # Sizes are told before sections are written, at most a few bytes too high.
+            change.update()
+            grown = sum(map(len, change.sections.values())) + DELETION_BYTES * len(change.left)
+            self._write(self._unwritten)
+            self.size_bytes = sum(map(len, self.sections.values()))
+            self.size_bytes += DELETION_BYTES * len(self.dead)
         if self.size_bytes + grown > MAX_DOCUMENT_BYTES and change.added:
             raise DocumentError(
                 f"this document would be larger than {MAX_DOCUMENT_BYTES} bytes; compact it"
             )
         if self._doc is not None:
-            self._advance(self._doc, write_update(change.sections, change.left.values()))
+            self._advance(self._doc, change.update())
         self._follow(change)
         self.size_bytes += grown
 
@@ -146,9 +189,12 @@ class Items:
     def _follow(self, change: Change) -> None:
         """Bring the index to where the Doc is, or would be."""
         numbers, sections, fields = self.numbers, self.sections, self.state.fields
+        unwritten = self._unwritten
         sections.update(change.sections)
         for identity, (number, entry) in change.added.items():
             numbers[identity] = number
+            if sections[number] is UNWRITTEN:
+                unwritten[number] = identity
             root, entry_id = identity
             held = fields.get(root)
             if held is None:
@@ -157,62 +203,102 @@ class Items:
                 held[entry_id] = entry
         for identity, number in change.left.items():
             if identity in numbers:
-                root, entry_id = identity
-                self.state.remove(root, entry_id)
-                sections[number] = tombstone_section(number, root, entry_key(entry_id))
+                self.state.remove(*identity)
+                sections[number] = UNWRITTEN
+                unwritten[number] = identity
             else:
                 numbers[identity] = number
             self.dead.add(number)
 
-    def overwrite(self, op: Op) -> bool:
-        """Apply an op that writes one value over what is visible; False if it is another.
+    def take_plain(self, ops: list[Op]) -> bool:
+        """Apply ops that write over nothing but what was here before; False if one does not.
 
-        What ``Change`` does step by step for every op, at once for the most frequent one:
-        nothing is touched unless all of it is as plain as that.
+        What ``Change`` does step by step for every op, at once for those that most ops are:
+        each entry new, and each that it replaces there or gone. All is checked before anything is
+        touched, so that False means untouched. Raises InvalidOp.
         """
+        if self._doc is not None:
+            return False
         numbers, dead, sections = self.numbers, self.dead, self.sections
-        if len(op.writes) != 1 or self._doc is not None:
+        gone: dict[int, Identity] = {}
+        # Of each entry no tuple of its own: thousands keep the garbage collector busy.
+        fresh: dict[int, Identity] = {}
+        entries: list[Entry] = []
+        written: dict[int, bytes] = {}
+        size_bytes = self.size_bytes
+        for op in ops:
+            op_id, time_us, user = op.op_id, op.time_us, op.user
+            for root, write in op.writes.items():
+                if not write.values:
+                    return False
+                for seen in write.supersedes:
+                    identity = root, seen
+                    number = numbers.get(identity)
+                    if number is None:
+                        return False
+                    if number not in dead:
+                        gone[number] = identity
+                for n, value in enumerate(write.values):
+                    entry = Entry(op_id, n, value, time_us, user, time_us, 0)
+                    entry_id = EntryId(op_id, n)
+                    number, section, size = claim(root, entry_id, entry)
+                    if number in sections or number in fresh:
+                        return False
+                    fresh[number] = root, entry_id
+                    entries.append(entry)
+                    if section is not UNWRITTEN:
+                        written[number] = section
+                    size_bytes += size
+        if gone:
+            size_bytes += DELETION_BYTES * len(gone)
+        if size_bytes > MAX_DOCUMENT_BYTES:
             return False
-        ((root, write),) = op.writes.items()
-        if len(write.values) != 1:
-            return False
-        gone = []
-        for seen in write.supersedes:
-            number = numbers.get((root, seen))
-            if number is None or number in dead:
-                return False
-            gone.append(number)
-        op_id, time_us = op.op_id, op.time_us
-        entry = Entry(op_id, 0, write.values[0], time_us, op.user, time_us, 0)
-        entry_id = EntryId(op_id, 0)
-        identity = root, entry_id
-        number, section = entry_section(root, entry)
-        grown = len(section) + DELETION_BYTES * len(gone)
-        if (
-            number in sections
-            or identity in numbers
-            or self.size_bytes + grown > MAX_DOCUMENT_BYTES
-        ):
-            return False
-        held = self.state.fields.setdefault(root, {})
-        for left, seen in zip(gone, write.supersedes, strict=True):
-            del held[seen]
-            sections[left] = tombstone_section(left, root, entry_key(seen))
-        dead.update(gone)
-        held[entry_id] = entry
-        numbers[identity] = number
-        sections[number] = section
-        self.size_bytes += grown
+        self.size_bytes = size_bytes
+        if gone:
+            self._leave(gone)
+        fields, unwritten = self.state.fields, self._unwritten
+        for (number, identity), entry in zip(fresh.items(), entries, strict=True):
+            root, entry_id = identity
+            held = fields.get(root)
+            if held is None:
+                fields[root] = {entry_id: entry}
+            else:
+                held[entry_id] = entry
+            numbers[identity] = number
+            sections[number] = UNWRITTEN
+            unwritten[number] = identity
+        for number, section in written.items():
+            sections[number] = section
+            del unwritten[number]
         return True
+
+    def _leave(self, gone: dict[int, Identity]) -> None:
+        """Visible entries become tombstones."""
+        fields, sections, unwritten, dead = (
+            self.state.fields,
+            self.sections,
+            self._unwritten,
+            self.dead,
+        )
+        for number, identity in gone.items():
+            root, entry_id = identity
+            held = fields[root]
+            del held[entry_id]
+            if not held:
+                del fields[root]
+            sections[number] = UNWRITTEN
+            unwritten[number] = identity
+            dead.add(number)
 
 
 class Change:
     """What one step does to a document, gathered before anything is touched."""
 
-    __slots__ = ("added", "items", "left", "sections")
+    __slots__ = ("added", "items", "left", "sections", "size_bytes")
 
     def __init__(self, items: Items) -> None:
         self.items = items
+        self.size_bytes = 0
         self.sections: dict[int, bytes] = {}
         self.added: dict[Identity, tuple[int, Entry]] = {}
         self.left: dict[Identity, int] = {}
@@ -231,11 +317,12 @@ class Change:
         nobody could read back.
         """
         identity = root, EntryId(entry.op_id, entry.n)
-        if self.knows(identity):
+        if identity in self.items.numbers or identity in self.added or identity in self.left:
             self._check_same(identity, entry)
             return False
-        number, section = entry_section(root, entry)
+        number, section, size_bytes = claim(root, identity[1], entry)
         self._put(number, section)
+        self.size_bytes += size_bytes
         self.added[identity] = number, entry
         return True
 
@@ -271,6 +358,7 @@ class Change:
                 continue
             # The decoder has seen to it that no two items of an update have one number.
             self.sections[number] = section
+            self.size_bytes += len(section)
             if entry is None:
                 self.left[identity] = number
             else:
@@ -297,6 +385,14 @@ class Change:
             )
         self.left.update(found)
 
+    def update(self) -> bytes:
+        """The change as bytes for pycrdt."""
+        sections = self.sections
+        for (root, _), (number, entry) in self.added.items():
+            if sections[number] is UNWRITTEN:
+                sections[number] = _section(number, root, entry)
+        return write_update(sections, self.left.values())
+
     def _put(self, number: int, section: bytes) -> None:
         if number in self.items.sections or number in self.sections:
             raise InvalidOp("id_collision", "an entry of another op has the same item id")
@@ -310,12 +406,25 @@ class Change:
             raise InvalidOp("op_id_reused", f"{entry.op_id} stands for another write to {root}")
 
 
-def entry_section(root: str, entry: Entry) -> tuple[int, bytes]:
-    """The client id and the item of a visible entry. Raises InvalidOp."""
-    entry_id = EntryId(entry.op_id, entry.n)
+def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
+    """The client id of a visible entry, its section, and at most how large that is.
+
+    A section of which one can see without a parser that it can be written and read again
+    is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
+    """
+    op_id, value = entry.op_id, entry.value
     number = client_id(root, entry_id)
+    if is_plain(root, value, entry.time_us, op_id):
+        around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(op_id)
+        return number, UNWRITTEN, around + plain_size(value, entry.user, op_id)
+    section = _section(number, root, entry)
+    return number, section, len(section)
+
+
+def _section(number: int, root: str, entry: Entry) -> bytes:
+    """The item of a visible entry. Raises InvalidOp."""
     content = written_content(root, entry.value, entry.time_us, entry.user, entry.op_id)
-    return number, value_section(number, root, entry_key(entry_id), content)
+    return value_section(number, root, entry_key(entry.id), content)
 
 
 def placed(entry: Entry, seq: int) -> Entry:

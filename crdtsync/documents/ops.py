@@ -134,6 +134,13 @@ def check_identifier(text: str, what: str) -> None:
         )
 
 
+@lru_cache(maxsize=4_096)
+def _check_names(user: str, collection: str, record: str) -> None:
+    check_identifier(user, "user")
+    check_identifier(collection, "collection")
+    check_identifier(record, "record id")
+
+
 def content_digest(op: Op) -> bytes:
     """16 bytes over everything that makes the op what it is.
 
@@ -147,18 +154,16 @@ def content_digest(op: Op) -> bytes:
 
 def check_op(op: Op) -> None:
     """Refuse an op that is malformed in itself, whatever the policy says."""
-    if not is_op_id(op.op_id):
+    if _is_uuid4(op.op_id) is None:
         raise InvalidOp("bad_op", f"the op_id {op.op_id[:64]!r} is not a UUID v4")
     if op.replaces is not None and not is_op_id(op.replaces):
         raise InvalidOp("bad_op", "`replaces` is not a UUID v4")
-    check_identifier(op.user, "user")
-    check_identifier(op.collection, "collection")
-    check_identifier(op.record, "record id")
+    _check_names(op.user, op.collection, op.record)
     if not 0 <= op.time_us <= SAFE_INTEGER:
         raise InvalidOp("bad_op", f"the time {op.time_us} is outside 0 to 2^53-1 microseconds")
     if not 0 < len(op.writes) <= MAX_FIELDS:
         raise InvalidOp("bad_op", f"an op writes 1 to {MAX_FIELDS} fields, not {len(op.writes)}")
-    if DELETION_ROOT in op.writes and len(op.writes) > 1:
+    if len(op.writes) > 1 and DELETION_ROOT in op.writes:
         raise InvalidOp("bad_delete", "a delete or restore writes nothing else")
     size_bytes = 0
     for root, write in op.writes.items():
@@ -190,6 +195,8 @@ def _shape_of(root: str) -> str:
 def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
     shape = _shape_of(root)
     count = len(write.values)
+    if shape == "r" and count == 1 and not write.supersedes:
+        return
     if shape in "rcd" and count != 1:
         raise InvalidOp("wrong_shape", f"{root}: one value is written at a time, not {count}")
     if shape == "c" and write.supersedes:
