@@ -40,4 +40,7 @@ def effective_time(time_us: int, received_us: int, superseded_us: int) -> int:
     ``superseded_us`` is the largest effective time among what the op replaces:
     causality beats clocks.
     """
-    return max(min(time_us, received_us + FUTURE_BOUND_US), superseded_us + 1)
+    latest_us = received_us + FUTURE_BOUND_US
+    if time_us > latest_us:
+        time_us = latest_us
+    return time_us if time_us > superseded_us else superseded_us + 1

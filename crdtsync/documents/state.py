@@ -165,7 +165,7 @@ class RecordState:
 
     def stored(self) -> StoredRecord:
         """The record as it lies on disk and travels in snapshots."""
-        fields = {root: list(entries.values()) for root, entries in self.fields.items() if entries}
+        fields = {root: [*entries.values()] for root, entries in self.fields.items() if entries}
         return StoredRecord(self.seq, self.updated_us, self.updated_by, fields)
 
     def encode(self) -> bytes:
@@ -220,7 +220,11 @@ class RecordState:
                     op_id, n, value, entry.time_us, entry.user, entry.effective_us, entry.seq
                 )
         for gone in entry.removed:
-            self.remove(gone.root, EntryId(gone.op_id, gone.n))
+            standing = fields.get(gone.root)
+            if standing is not None:
+                standing.pop(EntryId(gone.op_id, gone.n), None)
+                if not standing:
+                    del fields[gone.root]
         self.seq = entry.seq
         self.updated_us = entry.received_us
         self.updated_by = entry.user

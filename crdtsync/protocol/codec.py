@@ -17,6 +17,7 @@ MAX_CLIENT_FRAME_BYTES = 1_048_576
 MAX_SERVER_FRAME_BYTES = 16 * 1_048_576
 """What a replica reads at once: a page of snapshots with one very large record."""
 
+_BYTES = (bytes, bytearray, memoryview)
 _ENCODER = msgspec.msgpack.Encoder()
 _CLIENT: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
 _SERVER: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
@@ -46,7 +47,7 @@ def decode_server(frame: object) -> ServerMessage:
 
 
 def _binary(frame: object, limit_bytes: int) -> bytes:
-    if not isinstance(frame, bytes | bytearray | memoryview):
+    if not isinstance(frame, _BYTES):
         raise ProtocolError("a text frame arrived; crdtsync.v1 speaks binary frames only")
     if len(frame) > limit_bytes:
         raise ProtocolError(f"a frame of {len(frame)} bytes arrived; the limit is {limit_bytes}")

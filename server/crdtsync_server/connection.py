@@ -53,6 +53,8 @@ logger = logging.getLogger("crdtsync.server.connection")
 LONGEST_PAUSE_S = 1.0
 """Without reading, after a push beyond the allowance; far below any silence."""
 
+_LAST_WORDS = (Goodbye, Refused)
+
 PUSH = b"\x93\xa4push"
 """How the frame of a push begins."""
 
@@ -375,7 +377,7 @@ class Connection:
     def _perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             if isinstance(action, Send):
-                if isinstance(action.message, Goodbye | Refused):
+                if isinstance(action.message, _LAST_WORDS):
                     self._log_refusal(action.message)
                 self._sending.answer(encode(action.message))
             elif isinstance(action, Close):

@@ -45,10 +45,14 @@ class Bucket:
         self._seen_us = now_us
         self._promised_us = now_us
 
+    def has_any(self, now_us: int) -> bool:
+        """Whether something is left."""
+        self._fill(now_us)
+        return self._level > 0
+
     def wait_ms(self, now_us: int) -> int:
         """0 where something is left, else in how many milliseconds there is again."""
-        self._fill(now_us)
-        if self._level > 0:
+        if self.has_any(now_us):
             return 0
         return max(SHORTEST_WAIT_MS, round((1 - self._level) / self._rate * 1_000))
 
@@ -190,7 +194,7 @@ class Quotas:
 
 def _use(buckets: Sequence[Bucket], count: int, now_us: int) -> int:
     for bucket in buckets:
-        if bucket.wait_ms(now_us):
+        if not bucket.has_any(now_us):
             # The narrowest comes first: who floods a connection does not move
             # the appointments of the whole space.
             return max(bucket.appoint(count, now_us), SHORTEST_WAIT_MS)

@@ -117,13 +117,13 @@ def log_answers(
     """One line per push: at DEBUG if all is well, at INFO if ops were refused or sent back."""
     codes: dict[str, int] = {}
     for answer in answers:
-        if isinstance(answer, RefusedOp | Transient):
-            code = (
-                f"refused:{answer.code}"
-                if isinstance(answer, RefusedOp)
-                else f"transient:{answer.reason}"
-            )
-            codes[code] = codes.get(code, 0) + 1
+        if isinstance(answer, RefusedOp):
+            code = f"refused:{answer.code}"
+        elif isinstance(answer, Transient):
+            code = f"transient:{answer.reason}"
+        else:
+            continue
+        codes[code] = codes.get(code, 0) + 1
     level = logging.INFO if codes else logging.DEBUG
     if logger.isEnabledFor(level):
         told = event("push", request_id=request_id, user_id=user, ops=len(answers))

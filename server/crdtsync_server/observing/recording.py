@@ -109,22 +109,23 @@ class Recording:
         self._trace = trace
         self._connection = connection
         self._now_us = now_us
-        self._timing = True
+        self.timing = True
+        """Whether the next op is to be timed: the first that the group brings into the log."""
         self._requests: list[tuple[object, ...]] = []
         self._attempts: list[tuple[object, ...]] = []
         self._told: list[tuple[bytes, bytes, int, str, int]] = []
 
     # ── while it decides ────────────────────────────────────────────────────
 
-    def stopwatch(self) -> Stopwatch | None:
-        """For an op that is to be timed: the first that the group brings into the log."""
-        return Stopwatch() if self._timing else None
+    def stopwatch(self) -> Stopwatch:
+        """For an op that is to be timed."""
+        return Stopwatch()
 
     def note_accepted(self, size_bytes: int, watch: Stopwatch | None) -> None:
         """An op entered the log."""
         self.seen.update_bytes.append(size_bytes)
         if watch is not None:
-            self._timing = False
+            self.timing = False
             self.seen.validate_s.append(watch.validated_s - watch.started_s)
             self.seen.apply_s.append(perf_counter() - watch.validated_s)
 
@@ -169,7 +170,7 @@ class Recording:
                 self._note_earlier(pushed, answer, request)
         if request:
             row = (request, key, *place, origin.user, seen.group, work.received_us)
-            self._requests.append((*row, *_seqs_and_counts(seqs, others)))
+            self._requests.append(row + _seqs_and_counts(seqs, others))
 
     def _note_other(
         self, pushed: PushedOp, answer: Answer, request: int, others: dict[str, int]
@@ -295,9 +296,9 @@ class Recording:
 def _seqs_and_counts(seqs: tuple[int, int], others: Mapping[str, int]) -> tuple[int | None, ...]:
     """(first seq, last seq, accepted, duplicate, refused, held, transient) of a push."""
     first_seq, next_seq = seqs
-    within = (first_seq, next_seq - 1) if next_seq > first_seq else (None, None)
     if not others:
-        return (*within, next_seq - first_seq, 0, 0, 0, 0)
+        return (first_seq, next_seq - 1, next_seq - first_seq, 0, 0, 0, 0)
+    within = (first_seq, next_seq - 1) if next_seq > first_seq else (None, None)
     counts = (others.get(result, 0) for result in RESULTS.values())
     return (*within, next_seq - first_seq, *counts)
 

@@ -33,6 +33,7 @@ class SpaceHead:
 class CachedRecord:
     """A record in memory. ``row_id`` 0 means that it is not in the database yet."""
 
+    key: RecordKey
     row_id: int
     state: RecordState
     size_bytes: int
@@ -57,9 +58,9 @@ class Cache:
             self._records.move_to_end(key)
         return cached
 
-    def hold(self, key: RecordKey, cached: CachedRecord) -> CachedRecord:
+    def hold(self, cached: CachedRecord) -> CachedRecord:
         """Keep a record."""
-        self._records[key] = cached
+        self._records[cached.key] = cached
         self._bytes += cached.size_bytes
         return cached
 

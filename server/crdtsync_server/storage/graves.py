@@ -11,8 +11,7 @@ from crdtsync_server.storage.keys import SEQ_BITS, in_chunks, uuid_text
 Place = tuple[int, str, str]
 """(space id, collection, record): a grave holds for entries of its own record only."""
 
-
-_NONE: frozenset[tuple[str, EntryId]] = frozenset()
+NO_GRAVES: frozenset[tuple[str, EntryId]] = frozenset()
 
 
 class Graves:
@@ -22,6 +21,10 @@ class Graves:
         self._connection = connection
         self._sql = sql
         self._known: dict[bytes, dict[Place, dict[tuple[str, int], int]]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is any: mostly there is none at all."""
+        return bool(self._known)
 
     def prefetch(self, keys: Sequence[bytes]) -> None:
         """Read the graves of these ops. Mostly there is none at all."""
@@ -38,7 +41,7 @@ class Graves:
         """The op's own entries that were superseded already."""
         known = self._known.get(key)
         if known is None:
-            return _NONE
+            return NO_GRAVES
         op_id = uuid_text(key)
         return frozenset(
             (root, EntryId(op_id, n)) for root, n in known.get((space_id, collection, record), ())

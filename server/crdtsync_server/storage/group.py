@@ -23,7 +23,7 @@ from crdtsync.documents.ops import (
 )
 from crdtsync.documents.settling import Decision, check_against_policy, decide, log_entry
 from crdtsync.documents.state import LogEntry, RecordState
-from crdtsync.policy import CollectionPolicy, InvalidValue, Policy
+from crdtsync.policy import InvalidValue, Policy
 from crdtsync.protocol.admission import Admission
 from crdtsync.protocol.messages import (
     Answer,
@@ -41,7 +41,7 @@ from crdtsync_server.storage.admitting import read_admission
 from crdtsync_server.storage.bounds import Bounds
 from crdtsync_server.storage.cache import Cache, CachedRecord, SpaceHead
 from crdtsync_server.storage.conflicts import note_conflicts
-from crdtsync_server.storage.graves import Graves
+from crdtsync_server.storage.graves import NO_GRAVES, Graves
 from crdtsync_server.storage.keys import chain, position, uuid_bytes, uuid_text
 from crdtsync_server.storage.receipts import (
     ENTRY_DECODER,
@@ -230,7 +230,7 @@ class Group:
 
     def _judge(self, source: _Source, pushed: PushedOp) -> Answer:
         recording = self._recording
-        watch = None if recording is None else recording.stopwatch()
+        watch = recording.stopwatch() if recording is not None and recording.timing else None
         origin, head = source.origin, source.head
         op = pushed.op
         check_op(op)
@@ -242,10 +242,12 @@ class Group:
             )
         key = self._keys[op.op_id]
         content = content_digest(op)
-        receipt = self._first_receipt(key, content, head.space_id)
-        if receipt is not None:
-            return receipt
-        collection = self._collection(op.collection)
+        known = self._accepted.get(key) or self._stored.get(key)
+        if known is not None:
+            return _first_receipt(known, content, head.space_id)
+        collection = self._policy.collections.get(op.collection)
+        if collection is None:
+            raise self._no_such_collection(op.collection)
         check_against_policy(op, collection, origin.roles)
         if pushed.after is not None and not self._is_accepted(pushed.after):
             return Held(op.op_id, pushed.after)
@@ -258,13 +260,16 @@ class Group:
             self._cache.filling.check_record(
                 self._connection, self._sql, head.space_id, self._bounds
             )
+        graves = NO_GRAVES
+        if self._graves:
+            graves = self._graves.of(key, head.space_id, op.collection, op.record)
         received_us = max(self._now_us, head.received_us)
         decision = decide(
             cached.state,
             op,
             collection,
             received_us=received_us,
-            graves=self._graves.of(key, head.space_id, op.collection, op.record),
+            graves=graves,
             ops_since=lambda seq: self._ops_since(head.space_id, cached.state, seq),
         )
         missing = self._check_unseen(head.space_id, op, decision) if decision.unseen else []
@@ -296,34 +301,19 @@ class Group:
                 encoded,
                 source.request_id,
                 source.replica,
-                min(max(pushed.attempts, 0), SAFE_INTEGER),
-                min(max(pushed.created_us, 0), SAFE_INTEGER),
+                _bounded(pushed.attempts),
+                _bounded(pushed.created_us),
             )
         )
         if recording is not None:
             recording.note_accepted(len(encoded), watch)
         return accepted.receipt
 
-    def _first_receipt(self, key: bytes, content: bytes, space_id: int) -> Receipt | None:
-        """What the op got when it was accepted; None where it never was (invariant 3)."""
-        known = self._accepted.get(key) or self._stored.get(key)
-        if known is None:
-            return None
-        if known.content_digest != content or known.space_id != space_id:
-            raise InvalidOp(
-                "op_id_reused", "another op was accepted under this op_id; write it anew"
-            )
-        return known.receipt
-
-    def _collection(self, name: str) -> CollectionPolicy:
-        collection = self._policy.collections.get(name)
-        if collection is None:
-            raise InvalidOp(
-                "unknown_collection",
-                f"the policy has no collection {name!r}; "
-                f"known: {', '.join(self._policy.collections)}",
-            )
-        return collection
+    def _no_such_collection(self, name: str) -> InvalidOp:
+        return InvalidOp(
+            "unknown_collection",
+            f"the policy has no collection {name!r}; known: {', '.join(self._policy.collections)}",
+        )
 
     def _accept(
         self,
@@ -342,8 +332,9 @@ class Group:
             if self._recording is not None:
                 self._recording.note_conflicts(entry.collection, decision.conflicts)
         filling = self._cache.filling
-        for dug_from in self._graves.close(key):
-            filling.grave_closed(dug_from)
+        if self._graves:
+            for dug_from in self._graves.close(key):
+                filling.grave_closed(dug_from)
         if missing:
             dug = self._graves.dig(missing, place, entry.collection, entry.record)
             filling.graves_dug(place, entry.user, dug)
@@ -354,7 +345,7 @@ class Group:
         head.seq, head.digest, head.received_us = entry.seq, entry.digest, entry.received_us
         cached.state.apply_entry(entry)
         fold_counters(cached.state)
-        self._rows.touch((head.space_id, entry.collection, entry.record), cached)
+        self._rows.touch(cached)
         self._accepted[key] = accepted
         self._log[place] = entry
         self._rows.add_receipt(key, place)
@@ -474,6 +465,18 @@ class Group:
                 (note.seq, note.at_us, outbox, note.at_us, space, replica_id),
             )
         store_acknowledged(self._connection, self._sql, notes.acknowledged)
+
+
+def _first_receipt(known: Accepted, content: bytes, space_id: int) -> Receipt:
+    """What the op got when it was accepted (invariant 3). Raises InvalidOp."""
+    if known.content_digest != content or known.space_id != space_id:
+        raise InvalidOp("op_id_reused", "another op was accepted under this op_id; write it anew")
+    return known.receipt
+
+
+def _bounded(number: int) -> int:
+    """A number that a device told, as the database can hold it; none counts below 0."""
+    return number if 0 <= number <= SAFE_INTEGER else SAFE_INTEGER if number > 0 else 0
 
 
 def _is_delete(entry: LogEntry) -> bool:

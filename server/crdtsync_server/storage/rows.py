@@ -79,9 +79,9 @@ class Rows:
             return cached
         row = self._connection.execute(self._sql["find_record"], key).fetchone()
         if row is None:
-            return self._cache.hold(key, CachedRecord(0, RecordState(collection, record), 0))
+            return self._cache.hold(CachedRecord(key, 0, RecordState(collection, record), 0))
         state = RecordState.decode(collection, record, row[1])
-        return self._cache.hold(key, CachedRecord(row[0], state, len(row[1])))
+        return self._cache.hold(CachedRecord(key, row[0], state, len(row[1])))
 
     def touched(self) -> Iterator[tuple[RecordKey, CachedRecord]]:
         """Records that changed since the last flush."""
@@ -97,9 +97,9 @@ class Rows:
         """Its entry in the log."""
         self._log.append(row)
 
-    def touch(self, key: RecordKey, cached: CachedRecord) -> None:
+    def touch(self, cached: CachedRecord) -> None:
         """A record changed."""
-        self._touched[key] = cached
+        self._touched[cached.key] = cached
 
     def grow(self, space: str) -> None:
         """A space's head moved."""
