@@ -19,7 +19,7 @@ SYNCED = (
 )
 REMOTE = (
     "the remote is express-pouchdb, its LevelDB synced in the same way; batches of 1,000 "
-    "documents instead of 100, which is about twice as fast"
+    "documents instead of 100, which is 1.5 to 2 times as fast"
 )
 UNSAFE = "answers before the write is on the disk: a power cut takes it away"
 
