@@ -122,7 +122,7 @@ QUERY = Scenario(
         Figure(name="index_s", label="building the index, s", better="lower", digits=1),
         MEMORY,
     ),
-    cases=_sizes(100_000, queries=8),
+    cases=_sizes(100_000, queries=3),
     quick=_sizes(200, queries=2),
     contenders=(
         _ours(f"{READING}:query", note="`await collection.where({…})`; no index has to be made"),
