@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.harness.scenario import Case, Chart, Contender, Figure, Mark, Scenario
 
 RECORDS, EDITS = "benchmarks.growth.records", "benchmarks.growth.edits"
+BARE = "benchmarks.growth.bare"
 MEMORY, SIZES = "benchmarks.growth.memory", "benchmarks.growth.sizes"
 
 SPREAD, HOT = "edits all over the store", "edits of 500 records"
@@ -42,10 +43,10 @@ BY_RECORDS = Scenario(
         ),
         Contender(name=HOT, target=f"{RECORDS}:hot", note="in turn, as people work"),
         Contender(
-            name=RECEIPTS, target=f"{RECORDS}:receipts_alone",
+            name=RECEIPTS, target=f"{BARE}:receipts_alone",
             note="what the index on op_ids costs by itself: a page of its own for nearly every op",
         ),
-        Contender(name=APPENDS, target=f"{RECORDS}:appends_alone"),
+        Contender(name=APPENDS, target=f"{BARE}:appends_alone"),
     ),
     baseline=SPREAD,
     marks=(
@@ -83,7 +84,7 @@ BY_EDITS = Scenario(
         _edits(1_000, records=20),
         _edits(100_000, records=1, rounds=3),
     ),
-    quick=(_edits(1, records=2, groups=2), _edits(100, records=2, groups=2)),
+    quick=(_edits(100, records=2, groups=2),),
     contenders=(
         Contender(name="crdtsync server", target=f"{EDITS}:on_a_server"),
         Contender(
@@ -118,11 +119,11 @@ BY_MEMORY = Scenario(
         Figure(name="server_mb", label="the whole server, MB", better="lower"),
     ),
     cases=(
-        Case(name=COLD_CASES[0], params={"records": 100_000}),
-        Case(name=COLD_CASES[1], params={"records": 1_000_000}, rounds=3),
+        Case(name=COLD_CASES[0], params={"records": 100_000, "paged": 1}, rounds=3),
+        Case(name=COLD_CASES[1], params={"records": 1_000_000, "paged": 0}, rounds=1),
         Case(name="10,000 records in use", params={"records": 10_000}),
     ),
-    quick=(Case(name="500 records", params={"records": 500}),),
+    quick=(Case(name="500 records", params={"records": 500, "paged": 1}),),
     contenders=(
         Contender(name=COLD, target=f"{MEMORY}:cold", only=frozenset({*COLD_CASES, "500 records"})),
         Contender(name=IN_USE, target=f"{MEMORY}:hot", only=frozenset({"10,000 records in use"})),
