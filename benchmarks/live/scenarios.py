@@ -69,21 +69,24 @@ WINDOW_FRAMES = {1: 16, 100: 2}
 ops each stay below what a crdtsync server lets wait (50,000)."""
 
 
-def case(clients: int, spaces: int, ops: int, *, quick: bool = False) -> Case:
-    """So many clients that send as fast as they are answered."""
+def case(
+    clients: int, spaces: int, ops: int, *, one_by_one: bool = False, quick: bool = False
+) -> Case:
+    """So many clients that send as fast as they are answered; ``one_by_one`` means that each
+    waits for the answer to a frame before its next one."""
     where = "one space" if spaces == 1 else f"{spaces} spaces"
     return Case(
-        name=f"{clients} clients in {where}",
+        name=f"{clients} clients in {where}" + (", one frame in flight" if one_by_one else ""),
         params={
             "clients": clients,
             "spaces": spaces,
             "ops_per_frame": ops,
-            "window": WINDOW_FRAMES[ops],
+            "window": 1 if one_by_one else WINDOW_FRAMES[ops],
             "warm_s": 0.0 if quick else 0.7,
             "seconds": 0.3 if quick else 3.0,
             "most_ops": 5_000 if quick else 150_000 if ops == 1 else 400_000,
         },
-        x=clients,
+        x=None if one_by_one else clients,
     )
 
 
@@ -102,9 +105,12 @@ def at_least(case: str, of: float, against: str, what: str) -> Mark:
 ONE_OP = Scenario(
     name="live-one-op",
     group="live",
-    what=f"Ops a second, one op a frame: {FLOW}.",
+    what=f"Ops a second, one op a frame, up to 16 frames of a client in flight: {FLOW}.",
     figures=THROUGHPUT,
-    cases=tuple(case(clients, 1, 1) for clients in (10, 50, 200)),
+    cases=(
+        *(case(clients, 1, 1) for clients in (10, 50, 200)),
+        case(50, 1, 1, one_by_one=True),
+    ),
     quick=(case(10, 1, 1, quick=True),),
     contenders=contenders("throughput", OURS, BARE, HOCUSPOCUS, YJS, PYCRDT),
     baseline=BARE,
@@ -133,7 +139,7 @@ ONE_OP = Scenario(
 HUNDRED_OPS = Scenario(
     name="live-100-ops",
     group="live",
-    what=f"Ops a second, 100 ops a frame: {FLOW}.",
+    what=f"Ops a second, 100 ops a frame, up to 2 frames of a client in flight: {FLOW}.",
     figures=THROUGHPUT,
     cases=tuple(case(clients, 1, 100) for clients in (10, 50, 200)),
     quick=(case(10, 1, 100, quick=True),),

@@ -22,6 +22,7 @@ from benchmarks.live.dialects import (
 )
 from benchmarks.live.latency import numbers_in
 from benchmarks.live.measures import idle, throughput
+from benchmarks.live.measures import latency as measure_latency
 from benchmarks.live.processes import NotStarted
 from benchmarks.live.sockets import first_frame, frame
 from crdtsync.protocol.codec import decode_client, decode_server, encode
@@ -178,8 +179,15 @@ def test_a_server_that_loses_an_op_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_server_that_delivers_an_op_twice_is_noticed() -> None:
-    with pytest.raises(Lost, match=r"received \d+ ops of the 30 in"):
+    with pytest.raises(Lost, match="received 31 ops of the 30"):
         drive("double")
+
+
+def test_a_server_that_delivers_twice_is_noticed_where_latencies_are_measured() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.careless_server", "double"]
+    params = {"dialect": "bare updates", "clients": 3, "ops_per_s": 1_000, "seconds": 0.03}
+    with pytest.raises(Lost, match="93 deliveries came for the 90"):
+        measure_latency({**params, "server_command": command})
 
 
 def test_a_server_that_does_not_start_is_told_with_its_complaint() -> None:
