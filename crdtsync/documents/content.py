@@ -79,13 +79,14 @@ def check_content(root: str, content: Content) -> None:
         DeleteMark.parse(content.value)
 
 
-def is_plain(root: str, value: str, time_us: int, op_id: str) -> bool:
-    """Whether the text of this entry can be read in one way only, which needs no parser to see.
+def plain_size(root: str, value: str, time_us: int, user: str, op_id: str) -> int:
+    """At most how many bytes the text of an entry has that is plain to see; 0 for another.
 
-    That is so for a string of printable characters without quote and backslash, which most
-    values are. A lone surrogate is not printable.
+    Plain is a text that can be read in one way only, which needs no parser to see. That is so
+    for a string of printable characters without quote and backslash, which most values are.
+    A lone surrogate is not printable. Raises InvalidOp for one in the user's name.
     """
-    return (
+    if (
         value[:1] == value[-1:] == '"'
         and value.isprintable()
         and "\\" not in value
@@ -94,13 +95,10 @@ def is_plain(root: str, value: str, time_us: int, op_id: str) -> bool:
         and root[0] in "rs"
         and op_id.isascii()
         and op_id.replace("-", "").isalnum()
-    )
-
-
-def plain_size(value: str, user: str, op_id: str) -> int:
-    """At most how many bytes the text of a plain entry has. Raises InvalidOp."""
-    size_bytes = _FRAME_BYTES + _quoted_size(user) + len(op_id) + len(value)
-    return size_bytes if value.isascii() else size_bytes + 3 * len(value)
+    ):
+        size_bytes = _FRAME_BYTES + _quoted_size(user) + len(op_id) + len(value)
+        return size_bytes if value.isascii() else size_bytes + 3 * len(value)
+    return 0
 
 
 def written_content(root: str, value: str, time_us: int, user: str, op_id: str) -> bytes:
@@ -111,7 +109,7 @@ def written_content(root: str, value: str, time_us: int, user: str, op_id: str) 
     """
     try:
         text = content_bytes(value, time_us, user, op_id)
-        if is_plain(root, value, time_us, op_id):
+        if plain_size(root, value, time_us, user, op_id):
             return text
         content = read_content(text)
     except ValueError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pycrdt import Doc
 
-from crdtsync.documents.content import is_plain, plain_size, written_content
+from crdtsync.documents.content import plain_size, written_content
 from crdtsync.documents.decoder import MAX_DOCUMENT_BYTES, DecodedUpdate
 from crdtsync.documents.encoder import (
     Mark,
@@ -225,6 +225,7 @@ class Items:
         fresh: dict[int, Identity] = {}
         entries: list[Entry] = []
         written: dict[int, bytes] = {}
+        new = tuple.__new__
         size_bytes = self.size_bytes
         for op in ops:
             op_id, time_us, user = op.op_id, op.time_us, op.user
@@ -240,7 +241,8 @@ class Items:
                         gone[number] = identity
                 for n, value in enumerate(write.values):
                     entry = Entry(op_id, n, value, time_us, user, time_us, 0)
-                    entry_id = EntryId(op_id, n)
+                    # As EntryId(op_id, n), in half the time.
+                    entry_id = new(EntryId, (op_id, n))
                     number, section, size = claim(root, entry_id, entry)
                     if number in sections or number in fresh:
                         return False
@@ -412,11 +414,11 @@ def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
     A section of which one can see without a parser that it can be written and read again
     is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
     """
-    op_id, value = entry.op_id, entry.value
     number = client_id(root, entry_id)
-    if is_plain(root, value, entry.time_us, op_id):
-        around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(op_id)
-        return number, UNWRITTEN, around + plain_size(value, entry.user, op_id)
+    content_bytes = plain_size(root, entry.value, entry.time_us, entry.user, entry_id.op_id)
+    if content_bytes:
+        around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(entry_id.op_id)
+        return number, UNWRITTEN, around + content_bytes
     section = _section(number, root, entry)
     return number, section, len(section)
 
