@@ -25,7 +25,7 @@ from crdtsync.documents.encoder import (
 )
 from crdtsync.documents.errors import DocumentError, InvalidOp
 from crdtsync.documents.identity import client_id, entry_key
-from crdtsync.documents.ops import EntryId, Op
+from crdtsync.documents.ops import EntryId, Op, is_op_id
 from crdtsync.documents.state import Entry, RecordState
 
 NO_CLIENT = 0
@@ -35,8 +35,8 @@ an id of its own, and those are never 0."""
 DELETION_BYTES = 12
 """At most what one deletion takes in an update."""
 
-_AROUND_CONTENT_BYTES = 24
-"""At most what a section has beside root, key and content."""
+_AROUND_CONTENT_BYTES = 64
+"""At most what a section has beside root and content: its key, client id and lengths."""
 
 UNWRITTEN = b""
 """Stands for the section of an entry that was taken in and that nobody has encoded yet."""
@@ -215,7 +215,8 @@ class Items:
 
         What ``Change`` does step by step for every op, at once for those that most ops are:
         each entry new, and each that it replaces there or gone. All is checked before anything is
-        touched, so that False means untouched. Raises InvalidOp.
+        touched, so that False means untouched. The ops are checked in themselves (``check_op``).
+        Raises InvalidOp.
         """
         if self._doc is not None:
             return False
@@ -243,14 +244,17 @@ class Items:
                     entry = Entry(op_id, n, value, time_us, user, time_us, 0)
                     # As EntryId(op_id, n), in half the time.
                     entry_id = new(EntryId, (op_id, n))
-                    number, section, size = claim(root, entry_id, entry)
+                    number = client_id(root, entry_id)
                     if number in sections or number in fresh:
                         return False
                     fresh[number] = root, entry_id
                     entries.append(entry)
-                    if section is not UNWRITTEN:
-                        written[number] = section
-                    size_bytes += size
+                    content_bytes = plain_size(root, value, time_us, user)
+                    if content_bytes:
+                        size_bytes += content_bytes + _AROUND_CONTENT_BYTES + len(root) * 4
+                    else:
+                        section = written[number] = _section(number, root, entry)
+                        size_bytes += len(section)
         if gone:
             size_bytes += DELETION_BYTES * len(gone)
         if size_bytes > MAX_DOCUMENT_BYTES:
@@ -415,10 +419,9 @@ def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
     is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
     """
     number = client_id(root, entry_id)
-    content_bytes = plain_size(root, entry.value, entry.time_us, entry.user, entry_id.op_id)
-    if content_bytes:
-        around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(entry_id.op_id)
-        return number, UNWRITTEN, around + content_bytes
+    content_bytes = plain_size(root, entry.value, entry.time_us, entry.user)
+    if content_bytes and is_op_id(entry_id.op_id):
+        return number, UNWRITTEN, content_bytes + _AROUND_CONTENT_BYTES + len(root) * 4
     section = _section(number, root, entry)
     return number, section, len(section)
 
