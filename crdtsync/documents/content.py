@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.ops import SAFE_INTEGER, DeleteMark
+from crdtsync.documents.ops import SAFE_INTEGER, DeleteMark, is_op_id
 
 # Reads the frame and checks the JSON syntax of the value, which it leaves as bytes.
 _FRAME = msgspec.json.Decoder(tuple[msgspec.Raw, int, str, str])
@@ -38,7 +38,7 @@ class Content(NamedTuple):
 _quoted = lru_cache(maxsize=4_096)(encode_basestring)
 """The same few users come again and again."""
 
-_FRAME_BYTES = len('[,9007199254740991,,""]')
+_FRAME_BYTES = len('[,9007199254740991,,"00000000-0000-4000-8000-000000000000"]')
 
 
 @lru_cache(maxsize=4_096)
@@ -79,28 +79,25 @@ def check_content(root: str, content: Content) -> None:
         DeleteMark.parse(content.value)
 
 
-def is_plain(root: str, value: str, time_us: int, op_id: str) -> bool:
-    """Whether the text of this entry can be read in one way only, which needs no parser to see.
+def plain_size(root: str, value: str, time_us: int, user: str) -> int:
+    """At most how many bytes the text of an entry has that is plain to see; 0 for another.
 
-    That is so for a string of printable characters without quote and backslash, which most
-    values are. A lone surrogate is not printable.
+    For entries under the id of an op, which is as plain itself (``is_op_id``). Plain is a
+    text that can be read in one way only, which needs no parser to see: a string of
+    printable characters without quote and backslash, which most values are. A lone surrogate
+    is not printable. Raises InvalidOp for one in the user's name.
     """
-    return (
-        value[:1] == value[-1:] == '"'
+    if (
+        value.count('"') == 2
+        and value[0] == '"' == value[-1]
         and value.isprintable()
         and "\\" not in value
-        and value.count('"') == 2
-        and 0 <= time_us <= SAFE_INTEGER
         and root[0] in "rs"
-        and op_id.isascii()
-        and op_id.replace("-", "").isalnum()
-    )
-
-
-def plain_size(value: str, user: str, op_id: str) -> int:
-    """At most how many bytes the text of a plain entry has. Raises InvalidOp."""
-    size_bytes = _FRAME_BYTES + _quoted_size(user) + len(op_id) + len(value)
-    return size_bytes if value.isascii() else size_bytes + 3 * len(value)
+        and 0 <= time_us <= SAFE_INTEGER
+    ):
+        size_bytes = _FRAME_BYTES + _quoted_size(user) + len(value)
+        return size_bytes if value.isascii() else size_bytes + 3 * len(value)
+    return 0
 
 
 def written_content(root: str, value: str, time_us: int, user: str, op_id: str) -> bytes:
@@ -111,7 +108,7 @@ def written_content(root: str, value: str, time_us: int, user: str, op_id: str) 
     """
     try:
         text = content_bytes(value, time_us, user, op_id)
-        if is_plain(root, value, time_us, op_id):
+        if plain_size(root, value, time_us, user) and is_op_id(op_id):
             return text
         content = read_content(text)
     except ValueError as error:

@@ -40,7 +40,7 @@ _HEAD = re.compile(rb"\x01" + _CLIENT + rb"\x00([\x21\x28])\x01", re.DOTALL)
 _DELETION = re.compile(_CLIENT + rb"\x01\x00\x01", re.DOTALL)
 _CLOCK_ONE = re.compile(_CLIENT + rb"\x01", re.DOTALL)
 
-# The section of most entries: one value, a string that stands for itself (content.is_plain),
+# The section of most entries: one value, a string that stands for itself (content.plain_size),
 # under the id of an op, in a content of less than 128 bytes.
 _OP_ID = rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _PLAIN = re.compile(

@@ -12,7 +12,7 @@ from typing import Any
 
 from pycrdt import Doc
 
-from crdtsync.documents.content import is_plain, plain_size, written_content
+from crdtsync.documents.content import plain_size, written_content
 from crdtsync.documents.decoder import MAX_DOCUMENT_BYTES, DecodedUpdate
 from crdtsync.documents.encoder import (
     Mark,
@@ -25,7 +25,7 @@ from crdtsync.documents.encoder import (
 )
 from crdtsync.documents.errors import DocumentError, InvalidOp
 from crdtsync.documents.identity import client_id, entry_key
-from crdtsync.documents.ops import EntryId, Op
+from crdtsync.documents.ops import EntryId, Op, is_op_id
 from crdtsync.documents.state import Entry, RecordState
 
 NO_CLIENT = 0
@@ -35,8 +35,8 @@ an id of its own, and those are never 0."""
 DELETION_BYTES = 12
 """At most what one deletion takes in an update."""
 
-_AROUND_CONTENT_BYTES = 24
-"""At most what a section has beside root, key and content."""
+_AROUND_CONTENT_BYTES = 64
+"""At most what a section has beside root and content: its key, client id and lengths."""
 
 UNWRITTEN = b""
 """Stands for the section of an entry that was taken in and that nobody has encoded yet."""
@@ -215,7 +215,8 @@ class Items:
 
         What ``Change`` does step by step for every op, at once for those that most ops are:
         each entry new, and each that it replaces there or gone. All is checked before anything is
-        touched, so that False means untouched. Raises InvalidOp.
+        touched, so that False means untouched. The ops are checked in themselves (``check_op``).
+        Raises InvalidOp.
         """
         if self._doc is not None:
             return False
@@ -225,6 +226,7 @@ class Items:
         fresh: dict[int, Identity] = {}
         entries: list[Entry] = []
         written: dict[int, bytes] = {}
+        new = tuple.__new__
         size_bytes = self.size_bytes
         for op in ops:
             op_id, time_us, user = op.op_id, op.time_us, op.user
@@ -240,15 +242,19 @@ class Items:
                         gone[number] = identity
                 for n, value in enumerate(write.values):
                     entry = Entry(op_id, n, value, time_us, user, time_us, 0)
-                    entry_id = EntryId(op_id, n)
-                    number, section, size = claim(root, entry_id, entry)
+                    # As EntryId(op_id, n), in half the time.
+                    entry_id = new(EntryId, (op_id, n))
+                    number = client_id(root, entry_id)
                     if number in sections or number in fresh:
                         return False
                     fresh[number] = root, entry_id
                     entries.append(entry)
-                    if section is not UNWRITTEN:
-                        written[number] = section
-                    size_bytes += size
+                    content_bytes = plain_size(root, value, time_us, user)
+                    if content_bytes:
+                        size_bytes += content_bytes + _AROUND_CONTENT_BYTES + len(root) * 4
+                    else:
+                        section = written[number] = _section(number, root, entry)
+                        size_bytes += len(section)
         if gone:
             size_bytes += DELETION_BYTES * len(gone)
         if size_bytes > MAX_DOCUMENT_BYTES:
@@ -412,11 +418,10 @@ def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
     A section of which one can see without a parser that it can be written and read again
     is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
     """
-    op_id, value = entry.op_id, entry.value
     number = client_id(root, entry_id)
-    if is_plain(root, value, entry.time_us, op_id):
-        around = _AROUND_CONTENT_BYTES + len(root) * 4 + len(op_id)
-        return number, UNWRITTEN, around + plain_size(value, entry.user, op_id)
+    content_bytes = plain_size(root, entry.value, entry.time_us, entry.user)
+    if content_bytes and is_op_id(entry_id.op_id):
+        return number, UNWRITTEN, content_bytes + _AROUND_CONTENT_BYTES + len(root) * 4
     section = _section(number, root, entry)
     return number, section, len(section)
 

@@ -167,7 +167,9 @@ def check_op(op: Op) -> None:
         raise InvalidOp("bad_delete", "a delete or restore writes nothing else")
     size_bytes = 0
     for root, write in op.writes.items():
-        _check_write(op.op_id, root, write)
+        if write.supersedes or len(write.values) != 1 or _shape_of(root) != "r":
+            # Nothing of this can be wrong with one value in a register.
+            _check_write(op.op_id, root, write)
         for value in write.values:
             size_bytes += len(value) if value.isascii() else _bytes_of(value)
     if size_bytes > MAX_OP_BYTES:
@@ -195,8 +197,6 @@ def _shape_of(root: str) -> str:
 def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
     shape = _shape_of(root)
     count = len(write.values)
-    if shape == "r" and count == 1 and not write.supersedes:
-        return
     if shape in "rcd" and count != 1:
         raise InvalidOp("wrong_shape", f"{root}: one value is written at a time, not {count}")
     if shape == "c" and write.supersedes:

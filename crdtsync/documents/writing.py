@@ -210,12 +210,13 @@ def _assign_register(
     state: RecordState, field: FieldPolicy, value: object, based_on: Basis | None
 ) -> FieldWrite:
     seen = _seen(state, field.root, based_on)
-    if is_open(field, seen if based_on is None else based_on.shown(state, field.root)):
+    shown = seen if based_on is None else based_on.shown(state, field.root)
+    if len(shown) > 1 and is_open(field, shown):
         raise UnresolvedConflict(
             f"{field.collection}/{state.record}: the field {field.name!r} has different "
             "values; read it and choose with `await conflict.resolve(value)`"
         )
-    return FieldWrite((field.encode(value),), tuple(entry.id for entry in seen))
+    return FieldWrite((field.encode(value),), tuple([entry.id for entry in seen]))
 
 
 def _assign_set(

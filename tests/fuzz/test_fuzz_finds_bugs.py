@@ -29,7 +29,7 @@ FOUND_WITHIN = {
     "receipts_are_believed": ("replica", 1_000, "lost for good|too large to convert"),
     "foreign_bytes_reach_pycrdt": ("documents", 500, "Error"),
     "bytes_in_order_of_arrival": ("documents", 500, "two orders of merging|merged one way only"),
-    "encoder_counts_characters": ("encoder", 400, "pycrdt refused"),
+    "encoder_counts_characters": ("encoder", 400, "Cannot decode update"),
     "patterns_are_not_bounded": ("policy", 1_000, "took"),
     "import_trips_over_a_line": ("import", 120, "IndexError"),
 }
