@@ -34,7 +34,7 @@ class Visibility:
         """The collections of which something, or everything, is hidden."""
         return self.hidden_collections | {collection for collection, _ in self.hidden_roots}
 
-    @property
+    @cached_property
     def is_full(self) -> bool:
         """Whether nothing is hidden."""
         return not self.hiding

@@ -82,7 +82,7 @@ class Connection:
         self._abort = abort
         self._wire = wire
         self._reader_waits = False
-        self._sending = Sending(service, send, abort, wire, self._log_unreadable)
+        self._sending = Sending(service, send, abort, wire)
         self._session = ServerSession(
             policy=service.offer, limits=service.settings.limits, now_us=service.now_us()
         )
@@ -135,7 +135,9 @@ class Connection:
 
     async def serve(self) -> None:
         """Serve until the connection has ended."""
-        writer = asyncio.create_task(self._sending.write(), name="crdtsync writer")
+        writer = asyncio.create_task(
+            self._sending.write(self._log_unreadable), name="crdtsync writer"
+        )
         self._arm()
         if self._wire is not None:
             self._wire.hand_to(self._take)
@@ -143,6 +145,8 @@ class Connection:
             await self._read()
         finally:
             self._reader_waits = False
+            if self._wire is not None:
+                self._wire.hand_to(None)
             self._session.disconnected()
             if self._timer is not None:
                 self._timer.cancel()

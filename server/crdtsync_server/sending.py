@@ -47,10 +47,8 @@ class Sending:
         send: Callable[[AsgiMessage], Any],
         abort: Callable[[], None],
         wire: SyncWebSocketProtocol | None,
-        failed: Callable[[str], None],
     ) -> None:
-        """Without a ``wire`` every frame takes the way of ``send``. ``failed`` is told when
-        the log cannot be read."""
+        """Without a ``wire`` every frame takes the way of ``send``."""
         self.has_room = asyncio.Event()
         """Whether the answers that wait are few enough to read on."""
         self.has_room.set()
@@ -60,7 +58,6 @@ class Sending:
         self._asgi_send = send
         self._abort = abort
         self._wire = wire
-        self._failed = failed
         self._feed: Feed | None = None
         self._sight: Sight | None = None
         self._position: int | None = None
@@ -108,11 +105,12 @@ class Sending:
         wire = self._wire
         while self._rests and wire is not None and wire.has_room:
             parts: list[bytes] = []
-            for answer in self._answers:
-                parts += (header(len(answer)), answer)
-            self._answers.clear()
-            self._answers_bytes = 0
-            self.has_room.set()
+            if self._answers:
+                for answer in self._answers:
+                    parts += (header(len(answer)), answer)
+                self._answers.clear()
+                self._answers_bytes = 0
+                self.has_room.set()
             parts += self._recent_changes()
             if not parts:
                 break
@@ -132,8 +130,9 @@ class Sending:
 
     # ── the task ────────────────────────────────────────────────────────────
 
-    async def write(self) -> None:
-        """Send until the connection is closed or the peer is gone."""
+    async def write(self, unreadable: Callable[[str], None]) -> None:
+        """Send until the connection is closed or the peer is gone. ``unreadable`` is told, in
+        words, when the log cannot be read."""
         try:
             while True:
                 while self._answers:
@@ -147,7 +146,7 @@ class Sending:
                         {"type": "websocket.close", "code": self._close.code, "reason": reason}
                     )
                     return
-                changes = await self._next_changes()
+                changes = await self._next_changes(unreadable)
                 if changes is not None:
                     await self._put(changes)
                 elif not self._answers and self._close is None:
@@ -175,7 +174,7 @@ class Sending:
         position, feed = self._position, self._feed
         return position is not None and feed is not None and position < feed.head.seq
 
-    async def _next_changes(self) -> bytes | None:
+    async def _next_changes(self, unreadable: Callable[[str], None]) -> bytes | None:
         """The frame that goes on from this connection's position; None if it is up to date."""
         position, feed, sight = self._position, self._feed, self._sight
         if position is None or feed is None or sight is None:
@@ -192,7 +191,7 @@ class Sending:
                 lambda connection: read_log(connection, store.sql, space, position)
             )
         except StorageError as error:
-            self._failed(str(error))
+            unreadable(str(error))
             self._position = None
             return None
         self._position = position + len(page.entries)

@@ -62,8 +62,8 @@ class SyncWebSocketProtocol(WebSocketsSansIOProtocol):
         """Cut the connection at once."""
         self.transport.abort()
 
-    def hand_to(self, take: Take) -> None:
-        """From now on ``take`` gets each message first."""
+    def hand_to(self, take: Take | None) -> None:
+        """From now on ``take`` gets each message first; None: nobody does any more."""
         self._take = take
 
     @property

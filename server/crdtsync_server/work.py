@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from crdtsync.documents.ops import Op
 from crdtsync.documents.state import RecordState
 from crdtsync.protocol.admission import Admission
@@ -65,8 +67,7 @@ class Fault:
 Check = Callable[[Op, RecordState], None]
 
 
-@dataclass(slots=True, eq=False)
-class PushWork:
+class PushWork(msgspec.Struct, eq=False):
     """Decide these ops. ``done`` gets one answer per op; it is never called when fenced."""
 
     origin: Origin

@@ -5,7 +5,7 @@ One thread adds to each; a scrape may read beside it and is then at most one val
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 
@@ -25,9 +25,18 @@ class Histogram:
     def observe_all(self, values: Sequence[float]) -> None:
         """Add values."""
         bounds, counts = self._bounds, self._counts
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
         self.sum += sum(values)
+        if len(values) < len(bounds):
+            for value in values:
+                counts[bisect_left(bounds, value)] += 1
+            return
+        # Of many values a sorted list tells by one search a bound how many are at or below it.
+        ordered, below = sorted(values), 0
+        for place, bound in enumerate(bounds):
+            upto = bisect_right(ordered, bound, below)
+            counts[place] += upto - below
+            below = upto
+        counts[-1] += len(ordered) - below
 
     def buckets(self) -> list[tuple[str, float]]:
         """(upper bound, how many are at or below it), the last one without bound."""
