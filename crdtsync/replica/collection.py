@@ -60,6 +60,8 @@ class Collection(Mapping[str, Record]):
     def hidden(self) -> frozenset[str]:
         """The fields that this user's roles may not read, as far as a server has told them."""
         sight = self._replica.sight
+        if self.name not in sight.hiding:
+            return frozenset()
         return frozenset(
             field.name
             for field in self.policy.fields.values()
@@ -128,20 +130,22 @@ class Collection(Mapping[str, Record]):
     def _read(self, record_id: str) -> Record | None:
         if not is_text(record_id):
             return None
-        return self._record(*self._replica.read_record(self.name, record_id))
+        state, sync_state = self._replica.read_record(self.name, record_id)
+        return self._record(state, sync_state, None)
 
-    def _record(self, state: RecordState, sync_state: str) -> Record | None:
+    def _record(self, state: RecordState, sync_state: str, generation: int | None) -> Record | None:
         policy = self.policy
         if state.is_empty and not state.seq and not state.pending:
             return None
         if not exists(state, policy) and not state.fields.get("d/"):
             return None
-        generation = self._replica.log_generation
+        if generation is None:
+            generation = self._replica.log_generation
         return Record(self, policy, state, sync_state, generation, self.hidden)
 
     def _as_record(self, written: Written) -> Record:
         """The record after a write of ours, even if somebody had deleted it before."""
-        record = self._record(written.state, written.sync_state)
+        record = self._record(written.state, written.sync_state, written.log_generation)
         if record is None:
             raise NoSuchRecord(f"there is no {self.name}/{written.state.record} on this device")
         return record

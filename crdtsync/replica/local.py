@@ -24,10 +24,9 @@ from crdtsync.policy import CollectionPolicy, InvalidValue
 from crdtsync.replica import outbox
 from crdtsync.replica.errors import NoSuchRecord
 from crdtsync.replica.file import ReplicaFile
-from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.repeats import Same
 from crdtsync.replica.seeing import delete_what_is_known
-from crdtsync.replica.shown import confirmed, read_op, shown, store_shown
+from crdtsync.replica.shown import Shown, Waiting, confirmed, read_op, shown, store_shown
 
 Make = Callable[[RecordState, CollectionPolicy, Authorship], Op | None]
 
@@ -58,6 +57,7 @@ class Written:
 
     state: RecordState
     sync_state: str
+    log_generation: int
 
 
 def write(file: ReplicaFile, wanted: Write) -> Written:
@@ -67,23 +67,27 @@ def write(file: ReplicaFile, wanted: Write) -> Written:
     """
     if wanted.op_id_is_given and (earlier := written_before(file, wanted.op_id)) is not None:
         earlier = _same_again(earlier, wanted)
-        return _as_shown(file, shown(file, earlier.collection, earlier.record))
+        return _written(file, shown(file, earlier.collection, earlier.record))
     policy = file.collection(wanted.collection)
-    state = shown(file, wanted.collection, wanted.record)
+    before = shown(file, wanted.collection, wanted.record)
+    state = before.state
     stamp_us = file.clock.stamp(wanted.now_us)
     _check_presence(state, policy, wanted)
     author = Authorship(wanted.op_id, wanted.user, stamp_us, file.roles_of(wanted.user))
     op = wanted.make(state, policy, author)
     if op is not None:
-        op = delete_what_is_known(file, _name_what_waits(file, op, policy))
+        if any(one.user != op.user and one.state != "acknowledged" for one in before.queue):
+            op = _name_what_waits(file, op, policy)
+        op = delete_what_is_known(file, op)
         outbox.append(file, op, wanted.now_us)
         state.overlay(op)
         store_shown(file, state)
-    return _as_shown(file, state)
+        before.queue.append(Waiting("pending", op.user))
+    return _written(file, before)
 
 
-def _as_shown(file: ReplicaFile, state: RecordState) -> Written:
-    return Written(state, sync_state(file, state.collection, state.record))
+def _written(file: ReplicaFile, found: Shown) -> Written:
+    return Written(found.state, found.sync_state, file.number("log_generation"))
 
 
 def written_before(file: ReplicaFile, op_id: str) -> Op | None:
@@ -159,8 +163,6 @@ def _name_what_waits(file: ReplicaFile, op: Op, policy: CollectionPolicy) -> Op:
     It does not hold this one back, so this one also names what that op had
     superseded.
     """
-    if file.one("others_waiting", op.collection, op.record, op.user) is None:
-        return op
     rows = outbox.rows_of_record(file, op.collection, op.record)
     others = [row for row in rows if row.user != op.user and row.state != "acknowledged"]
     state = confirmed(file, op.collection, op.record)

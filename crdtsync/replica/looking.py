@@ -7,7 +7,6 @@ from typing import Any
 
 from crdtsync.documents.state import RecordState
 from crdtsync.policy import Policy, Visibility
-from crdtsync.replica.queue_rows import sync_state
 from crdtsync.replica.reader import View
 from crdtsync.replica.shown import shown
 from crdtsync.replica.store import ReplicaStore
@@ -45,10 +44,8 @@ class Looking:
 
     def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:
         """The shown record and its sync state, from one consistent read."""
-        view = self._open_view()
-        with view.snapshot():
-            state = shown(view, collection, record_id)
-            return state, sync_state(view, collection, record_id)
+        found = shown(self._open_view(), collection, record_id)
+        return found.state, found.sync_state
 
     def read_all(self, name: str, *values: Any) -> list[Any]:
         """Run a named query on the reading connection."""

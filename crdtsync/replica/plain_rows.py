@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from unicodedata import is_normalized
 
 import msgspec
 
@@ -22,7 +21,7 @@ from crdtsync.documents.state import Entry
 from crdtsync.policy import FieldPolicy, MergeKind, Policy
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import SnapshotRow
-from crdtsync.replica.shown import comparable, named_fields
+from crdtsync.replica.shown import comparable, is_own_key, named_fields
 
 _STORED = msgspec.msgpack.Encoder()
 
@@ -50,7 +49,7 @@ class _Rule:
 
     def shown(self, value: str) -> str:
         """A single value as a view has it; raises ProtocolError where it does not fit."""
-        if self.is_text and _is_own_key(value):
+        if is_own_key(self.field, value):
             return value
         text = self.known.get(value)
         if text is None:
@@ -69,13 +68,6 @@ class _Rule:
         if len(values) == 1:
             return comparable(self.field, values[0])
         return ",".join(sorted({comparable(self.field, value) for value in values}))
-
-
-def _is_own_key(value: str) -> bool:
-    """Whether a canonical text in a field of texts is compared as it stands."""
-    return value[:1] == '"' and (
-        value.isascii() or ("\\" not in value and is_normalized("NFC", value))
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,16 +121,6 @@ def ends(file: ReplicaFile) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def sync_state(file: ReplicaFile, collection: str, record: str) -> str:
-    """``pending``, ``sending``, ``failed`` or ``synced``: for an icon beside a record."""
-    states = {state for (state,) in file.all("sync_states", collection, record)}
-    if not states:
-        return "synced"
-    if "failed" in states:
-        return "failed"
-    return "pending" if states == {"pending"} else "sending"
-
-
 def insert(file: ReplicaFile, op: Op, position: int, created_us: int, *, ever_sent: bool) -> None:
     """Queue an op at a place of its own."""
     data = ENCODER.encode(op)

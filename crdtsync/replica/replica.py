@@ -7,9 +7,8 @@ import contextlib
 import os
 import socket
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any
 
 import msgspec
 
@@ -19,7 +18,7 @@ from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import check_identifier
 from crdtsync.documents.state import LogEntry
 from crdtsync.policy import Policy, Visibility
-from crdtsync.replica import local, outbox
+from crdtsync.replica import outbox
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.errors import (
     ReplicaClosed,
@@ -43,6 +42,7 @@ from crdtsync.replica.tending import Queue
 from crdtsync.replica.transport import ConnectionLost, Dial, check_url, dial
 from crdtsync.replica.watching import Watch
 from crdtsync.replica.watching_status import StatusWatch
+from crdtsync.replica.writing import Writing
 
 SEEN = msgspec.msgpack.Decoder(LogEntry)
 
@@ -52,7 +52,7 @@ MAX_DEVICE_CHARS = 256
 SEEN_LIMIT = 10_000
 
 
-class Replica(Looking, Queue):
+class Replica(Looking, Writing, Queue):
     """A device's copy of a space. Works without a network; syncs when it has one.
 
     Use it as a context manager::
@@ -95,7 +95,7 @@ class Replica(Looking, Queue):
         self._sync: Sync | None = None
         self._sync_task: asyncio.Task[None] | None = None
         self._sync_tasks: set[asyncio.Task[None]] = set()
-        self._writes: set[asyncio.Task[Any]] = set()
+        self._writes: set[asyncio.Future[None]] = set()
         self._watchers: dict[str, set[Watch]] = {}
         self._status_watchers: set[StatusWatch] = set()
         self._moved = asyncio.Event()
@@ -198,8 +198,8 @@ class Replica(Looking, Queue):
         """Stop syncing, finish the writes that were begun, and close the file."""
         try:
             await self.disconnect()
-            if self._writes:
-                await asyncio.gather(*self._writes, return_exceptions=True)
+            while self._writes:
+                await asyncio.wait(tuple(self._writes))
         finally:
             await self._close_file()
 
@@ -398,29 +398,6 @@ class Replica(Looking, Queue):
     def new_id(self) -> str:
         """A new UUID v4 of this replica's surroundings."""
         return self._around.new_id()
-
-    async def write_all(self, writes: Sequence[local.Write]) -> list[local.Written]:
-        """Queue several writes in one commit: all of them or none."""
-        task = asyncio.create_task(self._commit(writes))
-        self._writes.add(task)
-        task.add_done_callback(self._written)
-        # Shielded: a cancelled caller leaves a write that is wholly there (invariant 1).
-        return await asyncio.shield(task)
-
-    async def _commit(self, writes: Sequence[local.Write]) -> list[local.Written]:
-        def job(file: ReplicaFile) -> list[local.Written]:
-            return [local.write(file, wanted) for wanted in writes]
-
-        written = await self._open_store().change(job)
-        self._changed({(wanted.collection, wanted.record) for wanted in writes})
-        if self._sync is not None:
-            self._sync.outbox_changed()
-        return written
-
-    def _written(self, task: asyncio.Task[Any]) -> None:
-        self._writes.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller has it, unless the caller was cancelled
 
     def watchers(self, collection: str) -> set[Watch]:
         """Who watches a collection."""

@@ -7,9 +7,10 @@ an array of comparable values for each field that was ever written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+from unicodedata import is_normalized
 
 import msgspec
 
@@ -42,17 +43,51 @@ def confirmed(file: ReplicaFile, collection: str, record: str) -> RecordState:
     return RecordState.decode(collection, record, row[0])
 
 
-def shown(file: ReplicaFile, collection: str, record: str) -> RecordState:
-    """The record with its pending ops on top."""
-    state = confirmed(file, collection, record)
-    for (data,) in file.all("overlay", collection, record):
-        state.overlay(read_op(data))
-    return state
+class Waiting(NamedTuple):
+    """An op of a record that is in the queue, as far as others need to know of it."""
+
+    state: str
+    user: str
+
+
+class Shown(NamedTuple):
+    """A record with its pending ops on top, and all of its ops that are in the queue."""
+
+    state: RecordState
+    queue: list[Waiting]
+
+    @property
+    def sync_state(self) -> str:
+        """``pending``, ``sending``, ``failed`` or ``synced``: for an icon beside a record."""
+        return sync_state([op.state for op in self.queue])
+
+
+def sync_state(states: Collection[str]) -> str:
+    """The one word for ops in these states."""
+    if not states:
+        return "synced"
+    if "failed" in states:
+        return "failed"
+    return "pending" if all(state == "pending" for state in states) else "sending"
+
+
+def shown(file: ReplicaFile, collection: str, record: str) -> Shown:
+    """The record as people see it: its confirmed entries with its pending ops on top."""
+    state, queue = RecordState(collection, record), []
+    for part, _, content, op_state, retry_at_us, user in file.all("shown", collection, record):
+        if part == 0:
+            if content is not None:
+                state = RecordState.decode(collection, record, content)
+            continue
+        queue.append(Waiting(op_state, user))
+        if op_state != "failed" or retry_at_us is not None:
+            state.overlay(read_op(content))
+    return Shown(state, queue)
 
 
 def refresh(file: ReplicaFile, collection: str, record: str) -> None:
     """Bring the row of a record up to date with its entries and the outbox."""
-    state = shown(file, collection, record)
+    state = shown(file, collection, record).state
     row = file.one("record_state", collection, record)
     if state.is_empty and (row is None or row[0] is None):
         file.run("drop_record", collection, record)
@@ -117,7 +152,11 @@ def view(state: RecordState, policy: CollectionPolicy) -> str:
     for field, name in named_fields(policy):
         entries = state.fields.get(field.root)
         if entries:
-            parts.append(f"{name}:[{','.join(_values(state, field, list(entries.values())))}]")
+            values = list(entries.values())
+            if len(values) == 1 and is_own_key(field, values[0].value):
+                parts.append(f"{name}:[{values[0].value}]")
+            else:
+                parts.append(f"{name}:[{','.join(_values(state, field, values))}]")
     return "{" + ",".join(parts) + "}"
 
 
@@ -135,6 +174,15 @@ def _values(state: RecordState, field: FieldPolicy, entries: list[Entry]) -> Ite
     if field.merge in (MergeKind.SET, MergeKind.MANUAL) or is_open(field, entries):
         return sorted({comparable(field, entry.value) for entry in entries})
     return (comparable(field, shown_entry(state, entries).value),)
+
+
+def is_own_key(field: FieldPolicy, text: str) -> bool:
+    """Whether a canonical text is plainly its own comparable form: nearly all texts are."""
+    return (
+        text[:1] == '"'
+        and field.type.kind == "string"
+        and (text.isascii() or ("\\" not in text and is_normalized("NFC", text)))
+    )
 
 
 def comparable(field: FieldPolicy, text: str) -> str:

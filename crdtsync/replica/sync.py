@@ -8,8 +8,8 @@ one timer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from crdtsync.database import StorageError
 from crdtsync.policy import Policy, PolicyError
@@ -40,6 +40,7 @@ from crdtsync.replica.questions import Question, Questions
 from crdtsync.replica.signing_in import SIGN_IN_CODES, SignIns, Token, ask_for
 from crdtsync.replica.store import ReplicaStore
 from crdtsync.replica.transport import ConnectionLost, Dial, Transport
+from crdtsync.replica.wholly import wholly
 
 STEADY_AFTER_US = 5_000_000
 """A connection that lasted this long was a success; shorter ones count as failures,
@@ -220,7 +221,7 @@ class Sync:
             self.progress.first_sync_total = None
             self._questions.drop()
             # Being cancelled here must not leave ops marked as on their way.
-            await _wholly(self._end(transport, code, words))
+            await wholly(self._end(transport, code, words))
 
     async def _end(self, transport: Transport, code: int, words: str) -> None:
         try:
@@ -279,7 +280,7 @@ class Sync:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
             # None of it may run beside the next connection.
-            await _wholly(pages.finish())
+            await wholly(pages.finish())
 
     async def _look_at_clock(self, session: ClientSession, now_us: int) -> None:
         """Retries that were planned by a clock which was set back since must not wait for it."""
@@ -486,17 +487,3 @@ class Sync:
         for name, value in changes.items():
             setattr(self.progress, name, value)
         self._told()
-
-
-async def _wholly(ending: Coroutine[Any, Any, None]) -> None:
-    """Run to the end even when cancelled, and be cancelled afterwards."""
-    task = asyncio.ensure_future(ending)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()

@@ -56,6 +56,14 @@ UPDATE records SET state = NULL, stale = 0 WHERE stale = 1;
 SELECT op FROM outbox
 WHERE collection = ? AND record = ? AND NOT (state = 'failed' AND retry_at_us IS NULL)
 ORDER BY position;
+-- name: shown
+-- The confirmed entries first, then what waits on top of them: one statement, so one picture.
+SELECT 0 AS part, 0 AS place, state AS content, NULL AS state, NULL AS retry_at_us, NULL AS user
+FROM records WHERE collection = ?1 AND id = ?2
+UNION ALL
+SELECT 1, position, op, state, retry_at_us, user FROM outbox
+WHERE collection = ?1 AND record = ?2
+ORDER BY 1, 2;
 -- name: put_op
 INSERT INTO outbox (op_id, position, collection, record, user, op, state, created_us, ever_sent)
 VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?);
@@ -151,9 +159,6 @@ SELECT DISTINCT collection, record FROM outbox
 WHERE state = 'failed' AND (? IS NULL OR op_id = ?);
 -- name: doubt_receipts
 UPDATE outbox SET seq = NULL WHERE state = 'acknowledged';
--- name: others_waiting
-SELECT 1 FROM outbox
-WHERE collection = ? AND record = ? AND user <> ? AND state <> 'acknowledged' LIMIT 1;
 -- name: set_op
 UPDATE outbox SET op = ? WHERE op_id = ?;
 -- name: drop_op
@@ -177,8 +182,6 @@ WHERE state = 'failed' AND user = ? AND retry_at_us > ? AND cancelling IS NULL;
 UPDATE outbox SET retry_at_us = ? WHERE state = 'failed' AND retry_at_us > ?;
 -- name: records_of_outbox
 SELECT DISTINCT collection, record FROM outbox;
--- name: sync_states
-SELECT state FROM outbox WHERE collection = ? AND record = ?;
 
 -- name: accept
 INSERT OR REPLACE INTO accepted (op_id, seq, op, created_us, accepted_us) VALUES (?, ?, ?, ?, ?);
