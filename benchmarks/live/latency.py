@@ -64,7 +64,7 @@ class Pacer:
         gc.disable()
         cpu_s, began_s = time.process_time(), time.perf_counter()
         sent, heard_s, wanted = 0, began_s, ops * len(self._clients)
-        while self._delivered < wanted:
+        while sent < ops or self._delivered < wanted:
             now_s = time.perf_counter()
             while sent < ops and now_s >= began_s + sent * self._every_s:
                 self._send(sent)
