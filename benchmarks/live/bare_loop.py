@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
 FILE = "bare.db"
+READY = b"ready"
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -58,6 +59,7 @@ class BareLoop:
         name = scope["path_params"]["space"]
         space = self._spaces.setdefault(name, Space())
         space.clients[id(send)] = send
+        await send({"type": "websocket.send", "bytes": READY})
         while (event := await receive())["type"] != "websocket.disconnect":
             change = event["bytes"]
             space.document.apply_update(change)

@@ -176,7 +176,8 @@ class BareUpdates:
         """Nothing is said."""
 
     def until_ready(self, socket: Socket, space: str) -> None:
-        """An open socket is a ready one."""
+        """The server sends one frame when the client is in its list."""
+        socket.message()
 
     def messages(self, number: int, space: str, first: int, frames: int, ops: int) -> list[bytes]:
         """Updates of the client's own keys."""

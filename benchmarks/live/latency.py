@@ -48,6 +48,7 @@ class Pacer:
         self._poll = select.epoll()
         self._by_fd = {client.socket.raw.fileno(): client for client in clients}
         self._rest: dict[int, bytes] = dict.fromkeys(self._by_fd, b"")
+        self._received = dict.fromkeys(self._by_fd, 0)
         self._sent_s: dict[int, float] = {}
         self._author: dict[int, Client] = {}
         self._found_s: list[float] = []
@@ -63,7 +64,7 @@ class Pacer:
         gc.disable()
         cpu_s, began_s = time.process_time(), time.perf_counter()
         sent, heard_s, wanted = 0, began_s, ops * len(self._clients)
-        while self._delivered < wanted:
+        while sent < ops or self._delivered < wanted:
             now_s = time.perf_counter()
             while sent < ops and now_s >= began_s + sent * self._every_s:
                 self._send(sent)
@@ -81,8 +82,10 @@ class Pacer:
         while events := self._poll.poll(QUIET_S):
             for fd, _ in events:
                 self._receive(fd)
-        if self._delivered != wanted:
-            raise Lost(f"{self._delivered} deliveries came for the {wanted} that were to come")
+        for fd, received in self._received.items():
+            if received != ops:
+                number = self._by_fd[fd].number
+                raise Lost(f"client {number} received {received} ops of the {ops} that were sent")
         return Latencies(sorted(one * 1e3 for one in found_s), took_s, cpu_s)
 
     def _send(self, turn: int) -> None:
@@ -105,6 +108,7 @@ class Pacer:
             raise Lost(f"the server cut the connection of client {client.number}")
         numbers, self._rest[fd] = numbers_in(self._rest[fd] + received)
         self._delivered += len(numbers)
+        self._received[fd] += len(numbers)
         for number in numbers:
             if self._author[number] is not client:
                 self._found_s.append(now_s - self._sent_s[number])

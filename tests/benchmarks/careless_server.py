@@ -19,6 +19,7 @@ async def main(fault: str) -> None:
     async def handle(client: ServerConnection) -> None:
         nonlocal seen
         clients.add(client)
+        await client.send(b"ready")
         async for update in client:
             seen += 1
             times = {"lose": 0, "double": 2}.get(fault, 1) if seen == DONE_WRONG else 1

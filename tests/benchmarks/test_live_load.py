@@ -178,15 +178,24 @@ def test_a_server_that_loses_an_op_is_noticed(monkeypatch: pytest.MonkeyPatch) -
         drive("lose")
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the delivery too many may take its time."""
+    monkeypatch.setattr(load, "QUIET_S", 3.0)
+    monkeypatch.setattr(latency, "QUIET_S", 3.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_server_that_delivers_an_op_twice_is_noticed() -> None:
     with pytest.raises(Lost, match="received 31 ops of the 30"):
         drive("double")
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_server_that_delivers_twice_is_noticed_where_latencies_are_measured() -> None:
     command = [sys.executable, "-m", "tests.benchmarks.careless_server", "double"]
     params = {"dialect": "bare updates", "clients": 3, "ops_per_s": 1_000, "seconds": 0.03}
-    with pytest.raises(Lost, match="93 deliveries came for the 90"):
+    with pytest.raises(Lost, match="received 31 ops of the 30"):
         measure_latency({**params, "server_command": command})
 
 
