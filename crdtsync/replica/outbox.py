@@ -173,11 +173,17 @@ def store_answers(
 ) -> Touched:
     """Note what the server said about each op."""
     touched: Touched = set()
+    shown_anew: Touched = set()
     for answer in answers:
         row = row_of(file, answer.op_id)
         if row is None:
             continue
         touched.add((row.collection, row.record))
+        if isinstance(answer, Receipt) and row.state == "sending" and row.cancelling is None:
+            # It was shown before, and is until its entry comes.
+            accept(file, row, answer)
+            continue
+        shown_anew.add((row.collection, row.record))
         match answer:
             case Receipt():
                 accept(file, row, answer)
@@ -202,7 +208,9 @@ def store_answers(
             finish_cancelling(file, row, now_us)
         elif _must_be_written_anew(row, answer):
             take_out(file, row, written_anew(row, new_id), row.created_us)
-    return _refreshed(file, touched | drop_covered(file, file.cursor.seq, now_us))
+    covered = drop_covered(file, file.cursor.seq, now_us)
+    _refreshed(file, shown_anew | covered)
+    return touched | covered
 
 
 def _note_attempt(file: ReplicaFile, row: Row, ended: str) -> None:

@@ -462,6 +462,21 @@ class TestDurability:
             for record in patients.values():
                 assert (record["name"], record["phone"]) == ("Kim", "010")
 
+    async def test_a_write_whose_caller_was_cancelled_is_told_to_watchers(
+        self, tmp_path: Path
+    ) -> None:
+        async with replica(tmp_path / "a.db") as tablet:
+            patients = tablet.collection("patient")
+            async with patients.watch() as changes, asyncio.timeout(10):
+                write = asyncio.create_task(patients.update("p1", name="Kim"))
+                await asyncio.sleep(0)
+                write.cancel()
+                await asyncio.gather(write, return_exceptions=True)
+                async for change in changes:
+                    assert change.ids == {"p1"}
+                    break
+            assert patients["p1"]["name"] == "Kim"
+
     async def test_what_was_begun_is_finished_before_the_file_is_closed(
         self, tmp_path: Path
     ) -> None:
