@@ -80,7 +80,7 @@ def run(
 ) -> None:
     """Measure, print tables, and keep the results as JSON."""
     scenarios = _chosen(names or [])
-    if quick:
+    if quick or not peers:
         scenarios = [_without_peers(scenario) for scenario in scenarios]
     path = into or out or Path("benchmark-results") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
     used = sorted({c.needs for s in scenarios for c in s.contenders if c.needs is not None})
@@ -99,7 +99,7 @@ def run(
         bar = progress.add_task("", total=many)
         runner = Runner(
             found,
-            Peers(peers_folder, install=peers and not quick),
+            Peers(peers_folder, install=True),
             rounds=rounds,
             say=lambda words: progress.update(bar, description=words),
             done=lambda: progress.advance(bar),

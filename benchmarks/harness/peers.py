@@ -73,7 +73,7 @@ class Peers:
         if ready.exists():
             return folder
         if not self._install:
-            raise Missing(f"{peer} is not installed; run once without --no-peers")
+            raise Missing(f"{peer} is not installed")
         say(f"installing {peer} …")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

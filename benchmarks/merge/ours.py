@@ -104,7 +104,7 @@ def overwrite(params: Mapping[str, Any]) -> Figures:
         expect(dict(right), values_after(record, edits))
         expect(left.encode(), right.encode())
 
-    watch = in_batches(params, _pair, work, check, each=edits)
+    watch = in_batches(params, lambda record: _pair(record, params), work, check, each=edits)
     return watch.figures("ops_per_s", bytes=size_bytes / watch.done)
 
 
@@ -152,7 +152,7 @@ def _two_way(params: Mapping[str, Any], work: Callable[[list[Diverged]], list[in
         for name, allowed in merged_values(record).items():
             expect(left[name] in allowed, True)
 
-    watch = in_batches(params, _diverged, work, check)
+    watch = in_batches(params, lambda record: _diverged(record, params), work, check)
     return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
 
 
@@ -246,14 +246,21 @@ def _created(record: int) -> RecordDocument:
     return document
 
 
-def _pair(record: int) -> tuple[RecordDocument, RecordDocument]:
-    left, right = RecordDocument(PATIENT, _id(record)), RecordDocument(PATIENT, _id(record))
+def _new(record: str, params: Mapping[str, Any]) -> RecordDocument:
+    document = RecordDocument(PATIENT, record)
+    if params.get("with_doc"):
+        assert document._items.doc is not None  # made once, it is kept in step from then on
+    return document
+
+
+def _pair(record: int, params: Mapping[str, Any]) -> tuple[RecordDocument, RecordDocument]:
+    left, right = _new(_id(record), params), _new(_id(record), params)
     right.apply(_write(left, first_values(record)))
     return left, right
 
 
-def _diverged(record: int) -> Diverged:
-    left, right = _pair(record)
+def _diverged(record: int, params: Mapping[str, Any]) -> Diverged:
+    left, right = _pair(record, params)
     left_ops = [
         _write(left, {name: f"left wrote {name}"}, "kim", number)
         for number, name in enumerate(LEFT_EDITS, start=1)
@@ -275,7 +282,7 @@ def _writers(
             _wire(_write(RecordDocument(PATIENT, "p"), {NAMES[n % 10]: edited(n)}, f"user-{n}", n))
             for n in range(clients)
         ]
-        document = RecordDocument(PATIENT, "p")
+        document = _new("p", params)
         with watch:
             apply(document, ops)
         # Nobody had seen another, so nothing that was written has left.
@@ -302,7 +309,7 @@ def _conflicts(
     def prepare(record: int) -> bytes:
         if not is_conflicting(record, one_in):
             return encode(_created(record))
-        left, right = _pair(record)
+        left, right = _pair(record, params)
         _write(left, {CONFLICT_FIELD: "left's choice"}, "kim")
         right_op = _write(right, {CONFLICT_FIELD: "right's choice"}, "lee")
         left.apply(right_op)

@@ -30,7 +30,7 @@ THIN_LANDMARKS_ABOVE = 64
 
 
 ROWS_AT_ONCE = 250
-"""Rows of one INSERT. SQLite takes 999 values everywhere."""
+"""Rows of one INSERT: at 8 values a row far below the 32,766 that SQLite takes since 3.32."""
 
 
 @cache

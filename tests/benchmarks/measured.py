@@ -58,3 +58,11 @@ def litter(params: Mapping[str, int]) -> dict[str, float]:
     folder = Path(tempfile.gettempdir()) / "left-behind"
     folder.mkdir()
     return {"folder_was_there": folder.parent.name.startswith("crdtsync-measured-")}
+
+
+def fails_once(params: Mapping[str, Any]) -> dict[str, float]:
+    tried = Path(params["folder"]) / "tried"
+    if not tried.exists():
+        tried.touch()
+        raise OSError("not today")
+    return {"per_s": 1.0}

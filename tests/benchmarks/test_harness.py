@@ -99,6 +99,24 @@ def test_a_contender_that_fails_is_named_with_its_last_words_and_the_others_go_o
     assert ["broken", "missing"] in telling.rows(scenario, case)
 
 
+@pytest.mark.parametrize(("server_peer", "is_missing"), [(None, True), ("node-sync", False)])
+def test_a_peer_that_fails_is_tried_once_more_and_ours_is_not(
+    server_peer: str | None, is_missing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Peers, "path", lambda *_: tmp_path)
+    contender = Contender(
+        name="moody", target=f"{HERE}:fails_once", server_peer=server_peer, server_script="x.mjs",
+        params={"folder": str(tmp_path)},
+    )  # fmt: skip
+    scenario = Scenario(
+        name="counting", group="test", what="", figures=SCENARIO.figures, cases=SCENARIO.quick,
+        quick=(), contenders=(contender,), baseline="moody",
+    )  # fmt: skip
+    case = run(scenario, rounds=1).scenarios[0].cases[0]
+    assert ("moody" in case.missing) == is_missing
+    assert len(case.of("moody", "per_s")) == (0 if is_missing else 1)
+
+
 def test_a_contender_that_does_not_end_is_ended() -> None:
     endless = Contender(name="endless", target=f"{HERE}:endless")
     with pytest.raises(Failed, match="more than 0 s"):

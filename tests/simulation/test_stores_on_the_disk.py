@@ -98,7 +98,10 @@ def test_a_local_write_is_durable_when_it_returns_and_whole_when_it_does_not(
         while not counts["returned"]:
             counts[await one(image, counts.total())] += 1
         assert counts["absent"] > 10
-        assert counts["whole"] > 0
+        if not power_cut:
+            # What is written and not synced yet survives the process. After the sync nothing
+            # touches the disk any more until the write returns.
+            assert counts["whole"] > 0
 
     run_virtually(main())
 
