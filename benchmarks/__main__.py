@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -95,6 +96,8 @@ def run(
     rounds = 1 if quick else rounds
     many = sum(measurements(scenario, cases[scenario.name], rounds) for scenario in scenarios)
     stopped = False
+    # Whoever ends this program otherwise than with Ctrl-C wants no contender left behind either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with prepared_for_a_run(), _progress() as progress:
         bar = progress.add_task("", total=many)
         runner = Runner(
