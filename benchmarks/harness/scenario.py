@@ -117,7 +117,6 @@ class Scenario:
     chart: Chart | None = None
     timeout_s: float = 600.0
     """Of one measurement of one contender."""
-    tags: frozenset[str] = field(default_factory=frozenset)
 
     def figure(self, name: str) -> Figure:
         """The figure of that name."""
