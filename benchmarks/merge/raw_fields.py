@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from pycrdt import Doc, Map
 
+from benchmarks.merge.raw_docs import created, exchanged, loaded, merged_writers
 from benchmarks.merge.shape import (
     CONFLICT_FIELD,
     LEFT_EDITS,
@@ -28,7 +29,7 @@ from benchmarks.merge.shape import (
     merged_values,
     values_after,
 )
-from benchmarks.merge.timing import Figures, Watch, expect, in_batches
+from benchmarks.merge.timing import Figures, expect, in_batches
 
 _text = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(tuple[str, int, str, str]).decode
@@ -72,18 +73,7 @@ class Fields:
 
 
 def create(params: Mapping[str, Any]) -> Figures:
-    size_bytes = 0
-
-    def work(records: list[int]) -> list[bytes]:
-        return [_created(record)[0].doc.get_update() for record in records]
-
-    def check(record: int, _: int, data: bytes) -> None:
-        nonlocal size_bytes
-        size_bytes += len(data)
-        expect(Fields(data).read_all(), first_values(record))
-
-    watch = in_batches(params, int, work, check)
-    return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
+    return created(params, _encoded, lambda data: Fields(data).read_all())
 
 
 def overwrite(params: Mapping[str, Any]) -> Figures:
@@ -122,16 +112,6 @@ def overwrite(params: Mapping[str, Any]) -> Figures:
 def two_way(params: Mapping[str, Any]) -> Figures:
     size_bytes = 0
 
-    def work(pairs: list[tuple[Fields, Fields]]) -> list[int]:
-        sizes = []
-        for left, right in pairs:
-            to_right = left.doc.get_update(right.doc.get_state())
-            to_left = right.doc.get_update(left.doc.get_state())
-            right.doc.apply_update(to_right)
-            left.doc.apply_update(to_left)
-            sizes.append(len(to_right) + len(to_left))
-        return sizes
-
     def check(record: int, pair: tuple[Fields, Fields], sent: int) -> None:
         nonlocal size_bytes
         size_bytes += sent
@@ -140,7 +120,7 @@ def two_way(params: Mapping[str, Any]) -> Figures:
         for name, allowed in merged_values(record).items():
             expect(left.read(name) in allowed, True)
 
-    watch = in_batches(params, _diverged, work, check)
+    watch = in_batches(params, _diverged, exchanged, check)
     return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
 
 
@@ -177,30 +157,18 @@ def two_way_kept(params: Mapping[str, Any]) -> Figures:
 
 
 def writers(params: Mapping[str, Any]) -> Figures:
-    """Each update is applied as it arrives, all within one transaction."""
-    clients, watch = params["clients"], Watch(params["at_most_s"])
-    sizes = 0
-    for _ in range(params["records"]):
-        updates = []
-        for number in range(clients):
-            writer = Fields()
-            writer.write(NAMES[number % 10], edited(number), f"user-{number}", number, [])
-            updates.append(writer.doc.get_update())
-        merged = Fields()
-        with watch, merged.doc.transaction():
-            for data in updates:
-                merged.doc.apply_update(data)
-        expect(sum(len(field) for field in merged.maps.values()), clients)
-        expect(merged.read("f9"), edited(clients - 1))
-        sizes += sum(map(len, updates))
-        watch.done += clients
-        if watch.is_late:
-            break
-    return watch.figures(
-        "ops_per_s",
-        ms=watch.wall_s * 1e3 * clients / watch.done,
-        bytes=sizes / watch.done,
-    )
+    def write(number: int) -> bytes:
+        writer = Fields()
+        writer.write(NAMES[number % 10], edited(number), f"user-{number}", number, [])
+        return writer.doc.get_update()
+
+    def check(merged: Doc[Any], clients: int) -> None:
+        fields = [merged.get(f"r/{name}", type=Map) for name in NAMES]
+        expect(sum(len(field) for field in fields), clients)
+        newest = max(map(_parts, fields[9].values()), key=lambda parts: parts[1])
+        expect(newest[0], edited(clients - 1))
+
+    return merged_writers(params, write, lambda: Fields().doc, check)
 
 
 def conflicts(params: Mapping[str, Any]) -> Figures:
@@ -209,7 +177,7 @@ def conflicts(params: Mapping[str, Any]) -> Figures:
 
     def prepare(record: int) -> bytes:
         if not is_conflicting(record, one_in):
-            return _created(record)[0].doc.get_update()
+            return _encoded(record)
         left, right, op_id = _pair(record)
         left.write(CONFLICT_FIELD, "left's choice", "kim", 1, [op_id])
         right.write(CONFLICT_FIELD, "right's choice", "lee", 1, [op_id])
@@ -234,25 +202,16 @@ def conflicts(params: Mapping[str, Any]) -> Figures:
 
 
 def load(params: Mapping[str, Any]) -> Figures:
-    def work(documents: list[bytes]) -> list[Doc[Any]]:
-        loaded = []
-        for data in documents:
-            doc: Doc[Any] = Doc(client_id=0)
-            doc.apply_update(data)
-            loaded.append(doc)
-        return loaded
-
-    def check(record: int, _: bytes, doc: Doc[Any]) -> None:
+    def check(record: int, doc: Doc[Any]) -> None:
         (text,) = doc.get("r/f9", type=Map).to_py().values()
         expect(_parts(text)[0], first_values(record)["f9"])
 
-    watch = in_batches(params, lambda record: _created(record)[0].doc.get_update(), work, check)
-    return watch.figures("docs_per_s")
+    return loaded(params, _encoded, check)
 
 
 def read(params: Mapping[str, Any]) -> Figures:
     def prepare(record: int) -> Fields:
-        return Fields(_created(record)[0].doc.get_update())
+        return Fields(_encoded(record))
 
     def check(record: int, _: Fields, values: dict[str, str]) -> None:
         expect(values, first_values(record))
@@ -267,6 +226,10 @@ def _created(record: int) -> tuple[Fields, str]:
         for name, value in first_values(record).items():
             made.maps[name][op_id] = _text((value, 0, "kim", op_id)).decode()
     return made, op_id
+
+
+def _encoded(record: int) -> bytes:
+    return _created(record)[0].doc.get_update()
 
 
 def _pair(record: int) -> tuple[Fields, Fields, str]:

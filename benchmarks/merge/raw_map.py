@@ -11,6 +11,7 @@ from typing import Any
 
 from pycrdt import Doc, Map
 
+from benchmarks.merge.raw_docs import created, exchanged, loaded, merged_writers
 from benchmarks.merge.shape import (
     LEFT_EDITS,
     NAMES,
@@ -20,7 +21,7 @@ from benchmarks.merge.shape import (
     merged_values,
     values_after,
 )
-from benchmarks.merge.timing import Figures, Watch, expect, in_batches
+from benchmarks.merge.timing import Figures, expect, in_batches
 
 _random = random.Random(1)
 
@@ -39,18 +40,7 @@ class OneMap:
 
 
 def create(params: Mapping[str, Any]) -> Figures:
-    size_bytes = 0
-
-    def work(records: list[int]) -> list[bytes]:
-        return [_created(record).doc.get_update() for record in records]
-
-    def check(record: int, _: int, data: bytes) -> None:
-        nonlocal size_bytes
-        size_bytes += len(data)
-        expect(OneMap(data).map.to_py(), first_values(record))
-
-    watch = in_batches(params, int, work, check)
-    return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
+    return created(params, _encoded, lambda data: OneMap(data).map.to_py())
 
 
 def overwrite(params: Mapping[str, Any]) -> Figures:
@@ -87,16 +77,6 @@ def overwrite(params: Mapping[str, Any]) -> Figures:
 def two_way(params: Mapping[str, Any]) -> Figures:
     size_bytes = 0
 
-    def work(pairs: list[tuple[OneMap, OneMap]]) -> list[int]:
-        sizes = []
-        for left, right in pairs:
-            to_right = left.doc.get_update(right.doc.get_state())
-            to_left = right.doc.get_update(left.doc.get_state())
-            right.doc.apply_update(to_right)
-            left.doc.apply_update(to_left)
-            sizes.append(len(to_right) + len(to_left))
-        return sizes
-
     def check(record: int, pair: tuple[OneMap, OneMap], sent: int) -> None:
         nonlocal size_bytes
         size_bytes += sent
@@ -105,50 +85,27 @@ def two_way(params: Mapping[str, Any]) -> Figures:
         for name, allowed in merged_values(record).items():
             expect(merged[name] in allowed, True)
 
-    watch = in_batches(params, _diverged, work, check)
+    watch = in_batches(params, _diverged, exchanged, check)
     return watch.figures("docs_per_s", bytes=size_bytes / watch.done)
 
 
 def writers(params: Mapping[str, Any]) -> Figures:
-    """Each update is applied as it arrives, all within one transaction."""
-    clients, watch = params["clients"], Watch(params["at_most_s"])
-    sizes = 0
-    for _ in range(params["records"]):
-        updates = []
-        for number in range(clients):
-            writer = OneMap()
-            writer.map[NAMES[number % 10]] = edited(number)
-            updates.append(writer.doc.get_update())
-        merged = OneMap()
-        with watch, merged.doc.transaction():
-            for data in updates:
-                merged.doc.apply_update(data)
-        expect(set(merged.map.to_py() or {}), set(NAMES[:clients]))
-        sizes += sum(map(len, updates))
-        watch.done += clients
-        if watch.is_late:
-            break
-    return watch.figures(
-        "ops_per_s",
-        ms=watch.wall_s * 1e3 * clients / watch.done,
-        bytes=sizes / watch.done,
-    )
+    def write(number: int) -> bytes:
+        writer = OneMap()
+        writer.map[NAMES[number % 10]] = edited(number)
+        return writer.doc.get_update()
+
+    def check(merged: Doc[Any], clients: int) -> None:
+        expect(set(merged.get("record", type=Map).to_py() or {}), set(NAMES[:clients]))
+
+    return merged_writers(params, write, lambda: OneMap().doc, check)
 
 
 def load(params: Mapping[str, Any]) -> Figures:
-    def work(documents: list[bytes]) -> list[Doc[Any]]:
-        loaded = []
-        for data in documents:
-            doc: Doc[Any] = Doc(client_id=0)
-            doc.apply_update(data)
-            loaded.append(doc)
-        return loaded
-
-    def check(record: int, _: bytes, doc: Doc[Any]) -> None:
+    def check(record: int, doc: Doc[Any]) -> None:
         expect(doc.get("record", type=Map)["f9"], first_values(record)["f9"])
 
-    watch = in_batches(params, lambda record: _created(record).doc.get_update(), work, check)
-    return watch.figures("docs_per_s")
+    return loaded(params, _encoded, check)
 
 
 def read(params: Mapping[str, Any]) -> Figures:
@@ -158,7 +115,7 @@ def read(params: Mapping[str, Any]) -> Figures:
     def check(record: int, _: OneMap, values: dict[str, Any] | None) -> None:
         expect(values, first_values(record))
 
-    watch = in_batches(params, lambda n: OneMap(_created(n).doc.get_update()), work, check)
+    watch = in_batches(params, lambda record: OneMap(_encoded(record)), work, check)
     return watch.figures("docs_per_s")
 
 
@@ -168,6 +125,10 @@ def _created(record: int) -> OneMap:
         for name, value in first_values(record).items():
             made.map[name] = value
     return made
+
+
+def _encoded(record: int) -> bytes:
+    return _created(record).doc.get_update()
 
 
 def _diverged(record: int) -> tuple[OneMap, OneMap]:
