@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import sqlite3
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from crdtsync.catalogue import note_words
 from crdtsync.cli.failures import BAD_INPUT, NEEDS_PERSON, NETWORK, OK, STORAGE, Failure
 from crdtsync.cli.screen import print_json
 from crdtsync.database import check_schema, explain
+from crdtsync_server.fetching import fetch
 from crdtsync_server.observing.device_trace import read_device_trace
 from crdtsync_server.observing.finding import Question
 from crdtsync_server.observing.places import BadQuestion
@@ -28,9 +25,6 @@ from crdtsync_server.observing.words import say
 from crdtsync_server.storage.store import FILE_NAME, MIGRATIONS, connect_reader
 
 ANSWER_LIMIT_S = 30.0
-
-MAX_ANSWER_BYTES = 64 * 1_048_576
-"""A page of 100 ops with long ways is 1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,48 +103,11 @@ def _from_server(wanted: Wanted, url: str) -> Trace:
         "space": wanted.space,
         "after": wanted.after,
     }
-    query = urllib.parse.urlencode({name: text for name, text in asked.items() if text is not None})
-    request = urllib.request.Request(f"{_http_url(url, wanted.lang)}/v1/trace?{query}")
-    if wanted.token:
-        request.add_header("Authorization", f"Bearer {wanted.token}")
+    query = {name: text for name, text in asked.items() if text is not None}
+    answer = fetch(
+        url, "/v1/trace", query, token=wanted.token, limit_s=ANSWER_LIMIT_S, lang=wanted.lang
+    )
     try:
-        return msgspec.json.decode(_fetch(request, url, wanted.lang), type=Trace)
+        return msgspec.json.decode(answer, type=Trace)
     except msgspec.DecodeError as error:
         raise Failure(say("not_a_trace", wanted.lang, url=url), NETWORK) from error
-
-
-def _http_url(url: str, lang: str) -> str:
-    """Where HTTP is spoken: the address that replicas connect to will do as well."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-        good = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        good = good and not parts.query and not parts.fragment and parts.username is None
-    except ValueError:
-        good = False
-    if not good:
-        raise Failure(say("bad_server", lang, url=url), BAD_INPUT)
-    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def _fetch(request: urllib.request.Request, url: str, lang: str) -> bytes:
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as response:
-            return bytes(response.read(MAX_ANSWER_BYTES))
-    except urllib.error.HTTPError as error:
-        with error:
-            why = _detail(error.read(65_536)) or str(error.reason)
-        words = say("server_said", lang, url=url, status=error.code, why=why)
-        raise Failure(words, BAD_INPUT if error.code in (401, 403, 422) else NETWORK) from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        cause = getattr(error, "reason", None) or error
-        raise Failure(say("unreachable", lang, url=url, why=cause), NETWORK) from error
-
-
-def _detail(body: bytes) -> str:
-    """What a problem says in words."""
-    try:
-        found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return ""
-    return str(found.get("detail", "")) if isinstance(found, dict) else ""

@@ -16,20 +16,6 @@ TEXTS: Final[Mapping[str, Words]] = {
         en="this command needs more packages: pip install 'crdtsync[server]'",
         ko="이 명령에는 패키지가 더 필요해요: pip install 'crdtsync[server]'",
     ),
-    "bad_server": Words(
-        en="{url} is not the address of a server; write it like https://sync.example.org or "
-        "http://127.0.0.1:8000",
-        ko="서버 주소가 아니에요: {url}. https://sync.example.org 또는 "
-        "http://127.0.0.1:8000 처럼 써 주세요",
-    ),
-    "unreachable": Words(
-        en="the server at {url} cannot be reached: {why}. Check the address and the network",
-        ko="서버에 연결할 수 없어요: {url} ({why}). 주소와 네트워크를 확인해 주세요",
-    ),
-    "server_said": Words(
-        en="the server at {url} does not answer this ({status}): {why}",
-        ko="서버에서 답하지 않았어요: {url} ({status}). 이유: {why}",
-    ),
     "not_a_trace": Words(
         en="what answers at {url} is no crdtsync server of this version",
         ko="이 버전의 crdtsync 서버가 아니에요: {url}",

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import sqlite3
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +15,7 @@ from crdtsync.cli.failures import BAD_INPUT, NEEDS_PERSON, NETWORK, OK, STORAGE,
 from crdtsync.cli.screen import to_tell, write_utf8
 from crdtsync.database import explain
 from crdtsync.policy import Policy, Visibility
+from crdtsync_server.fetching import fetch
 from crdtsync_server.report.accepted_run import FILE_NAME as ACCEPTANCE_FILE
 from crdtsync_server.report.accepted_run import read_acceptance
 from crdtsync_server.report.markdown import as_markdown
@@ -33,8 +30,6 @@ from crdtsync_server.storage.store import FILE_NAME, connect_reader
 
 ANSWER_LIMIT_S = 120
 """A thorough report reads a whole log; beyond it the server is in trouble."""
-
-MAX_ANSWER_BYTES = 64 * 1_048_576
 
 
 def as_json(overview: Overview) -> str:
@@ -150,11 +145,9 @@ def _from_server(wanted: Wanted, url: str) -> Overview:
     query = {"window": wanted.since, "lang": wanted.lang}
     if wanted.space is not None:
         query["space"] = wanted.space
-    address = f"{_http_url(url, wanted.lang)}/v1/report?{urllib.parse.urlencode(query)}"
-    headers = {"Accept": "application/json"}
-    if wanted.token:
-        headers["Authorization"] = f"Bearer {wanted.token}"
-    answer = _fetch(urllib.request.Request(address, headers=headers), url, wanted.lang)
+    answer = fetch(
+        url, "/v1/report", query, token=wanted.token, limit_s=ANSWER_LIMIT_S, lang=wanted.lang
+    )
     try:
         found = msgspec.json.decode(answer, type=Overview)
     except msgspec.DecodeError as error:
@@ -163,40 +156,3 @@ def _from_server(wanted: Wanted, url: str) -> Overview:
         run = read_acceptance(wanted.acceptance, found.server_us, wanted.lang)
         return with_acceptance(found, run)
     return found
-
-
-def _http_url(url: str, lang: str) -> str:
-    """Where HTTP is spoken: the address that replicas connect to will do as well."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-        good = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        good = good and not parts.query and not parts.fragment
-    except ValueError:
-        good = False
-    if not good:
-        raise Failure(say("bad_server", lang, url=url), BAD_INPUT)
-    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def _fetch(request: urllib.request.Request, url: str, lang: str) -> bytes:
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as response:
-            return bytes(response.read(MAX_ANSWER_BYTES))
-    except urllib.error.HTTPError as error:
-        with error:
-            detail = _detail(error.read(65_536)) or str(error.reason)
-        words = say("server_said", lang, url=url, status=error.code, why=detail)
-        raise Failure(words, BAD_INPUT if error.code in (401, 403, 422) else NETWORK) from error
-    except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "reason", None) or error
-        raise Failure(say("unreachable", lang, url=url, why=why), NETWORK) from error
-
-
-def _detail(body: bytes) -> str:
-    """What a problem says in words."""
-    try:
-        found = msgspec.json.decode(body)
-        return str(found["detail"]) if isinstance(found, dict) and "detail" in found else ""
-    except msgspec.DecodeError:
-        return ""

@@ -106,17 +106,6 @@ PAGE: Final[Mapping[str, Words]] = {
         en="The database in {path} has never been served, so it has no policy.",
         ko="{path} 폴더의 데이터베이스는 아직 서버를 실행한 적이 없어서 정책이 없어요.",
     ),
-    "bad_server": Words(
-        en="The server's address looks like https://host or http://host:port, not like {url!r}.",
-        ko="서버 주소는 https://host 또는 http://host:port 형식이에요: {url!r}",
-    ),
-    "unreachable": Words(
-        en="The server at {url} cannot be reached: {why}", ko="{url} 서버에 연결할 수 없어요: {why}"
-    ),
-    "server_said": Words(
-        en="The server at {url} answered {status}: {why}",
-        ko="{url} 서버에서 답한 내용({status}): {why}",
-    ),
     "not_a_report": Words(
         en="What {url} answered is no report of this version.",
         ko="{url} 서버의 답이 이 버전의 보고서가 아니에요.",

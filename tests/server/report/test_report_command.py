@@ -181,7 +181,7 @@ def test_a_token_that_is_not_taken_is_said(tmp_path: Path) -> None:
 
     result = asyncio.run(ask())
     assert result.exit_code == 2
-    assert "answered 401: sign in" in result.stderr
+    assert "does not answer this (401): sign in" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,9 @@ def test_a_token_that_is_not_taken_is_said(tmp_path: Path) -> None:
         (["--data", "nowhere", "--since", "tomorrow"], 2, "write it like"),
         (["--data", "nowhere", "--out", "report.pdf"], 2, "ends in .html, .md or .json"),
         (["--data", "nowhere", "--acceptance", "nothing.json"], 2, "no file nothing.json"),
-        (["--server", "ftp://host"], 2, "looks like"),
+        (["--server", "ftp://host"], 2, "not the address of a server"),
+        (["--server", "http://kim:secret@host"], 2, "not the address of a server"),
+        (["--server", "http://host", "--token", "two\nlines"], 2, "copy it anew"),
         (["--server", "http://127.0.0.1:1"], 4, "cannot be reached"),
     ],
 )
