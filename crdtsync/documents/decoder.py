@@ -12,16 +12,15 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from crdtsync.documents.client_codes import client_code, numbers_of, varint
 from crdtsync.documents.content import check_content, content_bytes, read_content
 from crdtsync.documents.encoder import (
     MARK_KEY,
     MARK_ROOT,
     Mark,
-    client_code,
     mark_section,
     tombstone_section,
     value_section,
-    varint,
 )
 from crdtsync.documents.errors import BadDocument, InvalidOp
 from crdtsync.documents.identity import client_id, entry_key, entry_of_key
@@ -92,16 +91,13 @@ def decode_update(data: bytes, *, ordered: bool = True) -> DecodedUpdate:
         raise reader.bad(f"not written by our encoder: {error}") from error
 
 
-def decode_state(data: bytes) -> set[bytes]:
-    """The client ids of a state vector (``RecordDocument.state``), as ``client_code`` has them.
-
-    Raises BadDocument.
-    """
+def decode_state(data: bytes) -> set[int]:
+    """The client ids of a state vector (``RecordDocument.state``). Raises BadDocument."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BadDocument(f"{len(data)} bytes are more than a state may have")
     reader = _Reader(data)
     try:
-        return set(reader.codes(_CLOCK_ONE, 1))
+        return set(reader.numbers(_CLOCK_ONE, 1, False))
     except (IndexError, ValueError) as error:
         raise reader.bad(f"not the state of a document: {error}") from error
 
@@ -212,23 +208,17 @@ class _Reader:
 
     def numbers(self, form: re.Pattern[bytes], fixed: int, ordered: bool) -> list[int]:
         """A counted list of client ids, each once and each followed by ``fixed`` set bytes."""
-        found = list(map(_client_of, self.codes(form, fixed)))
-        if ordered and found != sorted(found, reverse=True):
-            raise self.bad("a client stands twice or out of order")
-        return found
-
-    def codes(self, form: re.Pattern[bytes], fixed: int) -> list[bytes]:
-        """The same as bytes; in one form each, so that equal ids are equal bytes."""
         count = self.count(fixed + 1)
         codes = form.findall(self.data, self.place)
         # What the form does not match is skipped by findall, and missing in the sum.
         end = self.place + sum(map(len, codes)) + fixed * len(codes)
         if len(codes) != count or end != len(self.data):
             raise self.bad(f"not {count} clients with one item each, and then the end")
-        if len(set(codes)) != count:
-            raise self.bad("a client stands twice or out of order")
         self.place = end
-        return codes
+        found = numbers_of(codes)
+        if len(set(found)) != count or (ordered and found != sorted(found, reverse=True)):
+            raise self.bad("a client stands twice or out of order")
+        return found
 
     def count(self, shortest: int) -> int:
         """A count that the remaining bytes can hold: claims cost nothing."""
@@ -267,15 +257,6 @@ class _Reader:
         if varint(number) != self.data[start : self.place]:
             raise self.bad("a length that is not in its shortest form")
         return number
-
-
-@lru_cache(maxsize=65_536)
-def _client_of(code: bytes) -> int:
-    # The 7-bit groups of all bytes are moved together at once, the way back of ``varint``.
-    number = int.from_bytes(code, "little") & 0x7F7F7F7F7F7F7F7F
-    number = number & 0x7F007F007F007F | (number & 0x7F007F007F007F00) >> 1
-    number = number & 0x3FFF00003FFF | (number & 0x3FFF00003FFF0000) >> 2
-    return number & 0xFFFFFFF | number >> 32 << 28
 
 
 def _plain_item(plain: re.Match[bytes]) -> Item | None:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crdtsync.documents.change import Change
 from crdtsync.documents.compaction import compacted, mark_of
 from crdtsync.documents.decoder import check_readable, decode_state, decode_update
 from crdtsync.documents.document_reading import DocumentReading
 from crdtsync.documents.document_writing import DocumentWriting
 from crdtsync.documents.encoder import Mark
 from crdtsync.documents.errors import BadDocument, CompactedDocument, DocumentError, InvalidOp
-from crdtsync.documents.items import Change, Identity, Items
+from crdtsync.documents.items import Identity, Items
 from crdtsync.documents.ops import EntryId, Op, check_op
 from crdtsync.documents.state import Entry, LogEntry, RecordState
 from crdtsync.documents.waiting import Waiting
@@ -167,8 +168,11 @@ class RecordDocument(DocumentWriting, DocumentReading):
                 f"documents {_standing(mark)} and {_standing(decoded.mark)} cannot be merged: "
                 "values that were deleted in one would return; open the newer one instead"
             )
+        seq = mark.as_of or 0 if mark else 0
+        if not self._waiting.ops and self._items.take_merged(decoded, seq):
+            return True
         change = Change(self._items)
-        change.take(decoded, mark.as_of or 0 if mark else 0)
+        change.take(decoded, seq)
         if not change:
             return False
         self._commit(change)

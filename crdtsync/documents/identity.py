@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
+from crdtsync.documents.client_codes import CLIENT_ID_MASK
 from crdtsync.documents.ops import EntryId
-
-CLIENT_ID_MASK = 2**53 - 1
-"""Yjs client ids are JavaScript numbers; beyond 53 bits pycrdt aliases them."""
 
 
 @lru_cache(maxsize=65_536)

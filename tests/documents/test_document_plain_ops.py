@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.documents import decoder, items
+from crdtsync.documents.client_codes import varint
 from crdtsync.documents.decoder import decode_update
 from crdtsync.documents.document import RecordDocument
-from crdtsync.documents.encoder import varint
 from crdtsync.documents.errors import BadDocument, InvalidOp
 from crdtsync.documents.ops import EntryId, FieldWrite, Op
 from crdtsync.documents.state import Entry
