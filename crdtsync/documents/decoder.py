@@ -23,7 +23,7 @@ from crdtsync.documents.encoder import (
     value_section,
 )
 from crdtsync.documents.errors import BadDocument, InvalidOp
-from crdtsync.documents.identity import client_id, entry_key, entry_of_key
+from crdtsync.documents.identity import entry_key, entry_of_key, item_id
 from crdtsync.documents.ops import MAX_VALUES, SAFE_INTEGER, EntryId, check_identifier, is_op_id
 from crdtsync.documents.state import FOLD_PREFIX, Entry
 
@@ -175,7 +175,7 @@ class _Reader:
         if root == MARK_ROOT:
             return self.mark_item(start, key), None
         entry_id = _entry_id(root, key)
-        number = client_id(root, entry_id)
+        number = item_id(root, *entry_id)
         entry = None
         if head[2] == b"\x21":
             self.place += 1
@@ -271,7 +271,7 @@ def _plain_item(plain: re.Match[bytes]) -> Item | None:
         return None
     op_id, root, who = key.decode(), _root(name), user.decode()
     entry_id = EntryId(op_id, 0)
-    number = client_id(root, entry_id)
+    number = item_id(root, op_id, 0)
     if client_code(number) != code:
         return None
     _check_user(who, False)

@@ -22,7 +22,7 @@ from crdtsync.documents.document_writing import DocumentWriting
 from crdtsync.documents.encoder import Mark
 from crdtsync.documents.errors import BadDocument, CompactedDocument, DocumentError, InvalidOp
 from crdtsync.documents.items import Identity, Items
-from crdtsync.documents.ops import EntryId, Op, check_op
+from crdtsync.documents.ops import EntryId, Op, check_superseded, check_written
 from crdtsync.documents.state import Entry, LogEntry, RecordState
 from crdtsync.documents.waiting import Waiting
 from crdtsync.policy import CollectionPolicy
@@ -94,8 +94,8 @@ class RecordDocument(DocumentWriting, DocumentReading):
         InvalidOp, CompactedDocument, or DocumentError when too many wait; then
         nothing has changed.
         """
-        check_op(op)
-        return self._apply_checked([op]) > 0
+        check_written(op)
+        return self._apply_written([op]) > 0
 
     def apply_many(self, ops: Iterable[Op]) -> int:
         """Apply many ops in one step, in any order; all or none of them.
@@ -104,17 +104,20 @@ class RecordDocument(DocumentWriting, DocumentReading):
         """
         ops = list(ops)
         for op in ops:
-            check_op(op)
-        return self._apply_checked(ops)
+            check_written(op)
+        return self._apply_written(ops)
 
-    def _apply_checked(self, ops: list[Op]) -> int:
-        self._refuse_compacted()
+    def _apply_written(self, ops: list[Op]) -> int:
+        if self._items.mark is not None:
+            self._refuse_compacted()
         collection, record = self._policy.name, self._items.state.record
         for op in ops:
             if op.record != record or op.collection != collection:
                 self._check_record(op.collection, op.record)
         if not self._waiting.ops and self._items.take_plain(ops):
             return len(ops)
+        for op in ops:
+            check_superseded(op)
         change = Change(self._items)
         waiting = self._waiting.copy() if self._waiting.ops else Waiting()
         applied = 0
@@ -219,11 +222,10 @@ class RecordDocument(DocumentWriting, DocumentReading):
     # ── within ──────────────────────────────────────────────────────────────
 
     def _refuse_compacted(self) -> None:
-        if self._items.mark is not None:
-            raise CompactedDocument(
-                f"this document is {_standing(self._items.mark)} and takes no single ops: one that "
-                "it has dropped would return; apply log entries, or open a newer snapshot"
-            )
+        raise CompactedDocument(
+            f"this document is {_standing(self._items.mark)} and takes no single ops: one that "
+            "it has dropped would return; apply log entries, or open a newer snapshot"
+        )
 
     def _check_record(self, collection: str, record: str) -> None:
         if collection != self._policy.name or record != self.record_id:

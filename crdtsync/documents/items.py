@@ -24,8 +24,8 @@ from crdtsync.documents.encoder import (
     write_update,
 )
 from crdtsync.documents.errors import DocumentError, InvalidOp
-from crdtsync.documents.identity import client_id, entry_key
-from crdtsync.documents.ops import EntryId, Op, is_op_id
+from crdtsync.documents.identity import entry_key, item_id
+from crdtsync.documents.ops import MAX_SUPERSEDES, EntryId, Op, is_op_id
 from crdtsync.documents.state import Entry, RecordState
 
 if TYPE_CHECKING:
@@ -216,7 +216,8 @@ class Items:
 
         What ``Change`` does step by step for every op, at once for those that most ops are:
         each entry new, and each that it replaces there or gone. All is checked before anything is
-        touched, so that False means untouched. The ops are checked in themselves (``check_op``).
+        touched, so that False means untouched. The ops are checked in themselves, but for the
+        entries that they replace (``check_written``): one that is here is named rightly.
         Raises InvalidOp, and DocumentError as ``apply`` does.
         """
         numbers, dead, sections = self.numbers, self.dead, self.sections
@@ -229,23 +230,22 @@ class Items:
         for op in ops:
             op_id, time_us, user = op.op_id, op.time_us, op.user
             for root, write in op.writes.items():
-                values = write.values
-                if not values:
+                values, supersedes = write.values, write.supersedes
+                if not values or (len(supersedes) > 1 and not _are_different(supersedes)):
                     return False
-                for seen in write.supersedes:
+                for seen in supersedes:
                     identity = root, seen
                     number = numbers.get(identity)
-                    if number is None:
+                    if number is None or seen[0] == op_id:
                         return False
                     if number not in dead:
                         gone[number] = identity
                 for n, value in enumerate(values):
-                    entry_id: EntryId = _new_tuple(EntryId, (op_id, n))
-                    number = client_id(root, entry_id)
+                    number = item_id(root, op_id, n)
                     if number in sections or number in fresh:
                         return False
                     entry = Entry(op_id, n, value, time_us, user, time_us, 0)
-                    fresh[number] = root, entry_id
+                    fresh[number] = root, _new_tuple(EntryId, (op_id, n))
                     entries.append(entry)
                     content_bytes = plain_size(root, value, time_us, user)
                     if content_bytes:
@@ -305,15 +305,8 @@ class Items:
         entries: list[Entry],
         written: Mapping[int, bytes],
     ) -> None:
-        """Visible entries become tombstones, and new ones stand, in the order of ``entries``."""
+        """New entries stand, in the order of ``entries``, and visible ones become tombstones."""
         fields, sections, numbers = self.state.fields, self.sections, self.numbers
-        for root, entry_id in gone.values():
-            standing = fields[root]
-            del standing[entry_id]
-            if not standing:
-                del fields[root]
-        sections.update(gone)
-        self.dead.update(gone)
         for (number, identity), entry in zip(fresh.items(), entries, strict=True):
             numbers[identity] = number
             root, entry_id = identity
@@ -322,8 +315,19 @@ class Items:
                 fields[root] = {entry_id: entry}
             else:
                 held[entry_id] = entry
+        for root, entry_id in gone.values():
+            standing = fields[root]
+            del standing[entry_id]
+            if not standing:
+                del fields[root]
         sections.update(fresh)
+        sections.update(gone)
         sections.update(written)
+        self.dead.update(gone)
+
+
+def _are_different(supersedes: tuple[EntryId, ...]) -> bool:
+    return len(set(supersedes)) == len(supersedes) <= MAX_SUPERSEDES
 
 
 def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
@@ -332,7 +336,7 @@ def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
     A section of which one can see without a parser that it can be written and read again
     is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
     """
-    number = client_id(root, entry_id)
+    number = item_id(root, *entry_id)
     content_bytes = plain_size(root, entry.value, entry.time_us, entry.user)
     if content_bytes and is_op_id(entry_id.op_id):
         return number, UNWRITTEN, content_bytes + _AROUND_CONTENT_BYTES + len(root) * 4

@@ -92,7 +92,7 @@ def test_another_entry_under_an_item_id_that_is_taken_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in (items, decoder):
-        monkeypatch.setattr(module, "client_id", lambda root, entry_id: 7)
+        monkeypatch.setattr(module, "item_id", lambda root, op_id, n: 7)
     here, there = patient(), patient()
     here.apply(FIRST)
     there.apply(register_op(9, '"9"'))
