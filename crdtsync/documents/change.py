@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from crdtsync.documents.decoder import DecodedUpdate
-from crdtsync.documents.encoder import tombstone_section, write_update
+from crdtsync.documents.encoder import plain_section, tombstone_section, write_update
 from crdtsync.documents.errors import DocumentError, InvalidOp
 from crdtsync.documents.identity import entry_key
-from crdtsync.documents.items import UNWRITTEN, Identity, Items, claim, placed, plain_section
+from crdtsync.documents.items import UNWRITTEN, Identity, Items, claim, placed
 from crdtsync.documents.ops import EntryId
 from crdtsync.documents.state import Entry
 

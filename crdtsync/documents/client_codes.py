@@ -76,18 +76,33 @@ def _in_lanes(numbers: Sequence[int], tail: bytes) -> bytes:
     return (group | lanes.fixed).to_bytes(lanes.struct.size, "little")
 
 
-def numbers_of(codes: Sequence[bytes]) -> list[int]:
-    """The client ids of varints of at most eight bytes each: the way back of ``codes_with``."""
-    numbers: list[int] = []
-    for start in range(0, len(codes), _LANES):
-        padded = [code.ljust(8, b"\0") for code in codes[start : start + _LANES]]
-        lanes = _lanes(len(padded), b"")
-        group = int.from_bytes(b"".join(padded), "little") & ~lanes.fixed
+def number_of(code: bytes) -> int:
+    """The client id of a varint of at most eight bytes: the way back of ``varint``."""
+    number = int.from_bytes(code, "little") & 0x7F7F7F7F7F7F7F7F
+    number = number & 0x7F007F007F007F | (number & 0x7F007F007F007F00) >> 1
+    number = number & 0x3FFF00003FFF | (number & 0x3FFF00003FFF0000) >> 2
+    return number & 0xFFFFFFF | number >> 32 << 28
+
+
+def long_numbers(data: bytes, place: int, count: int, tail: bytes) -> list[int] | None:
+    """The client ids of so many varints of eight bytes, each with ``tail`` after it.
+
+    None where something else stands among them, which has to be read one by one.
+    """
+    found: list[int] = []
+    width = 8 + len(tail)
+    for start in range(0, count, _LANES):
+        lanes = _lanes(min(count - start, _LANES), tail)
+        at = place + start * width
+        group = int.from_bytes(data[at : at + lanes.struct.size], "little")
+        if group & lanes.checked != lanes.fixed:
+            return None
         group = group & lanes.low_7 | (group & lanes.high_7 << 1) >> 1
         group = group & lanes.low_14 | (group & lanes.high_14 << 2) >> 2
         group = group & lanes.low_28 | (group & lanes.high_28 << 4) >> 4
-        numbers += lanes.struct.unpack(group.to_bytes(lanes.struct.size, "little"))
-    return numbers
+        found += lanes.struct.unpack(group.to_bytes(lanes.struct.size, "little"))
+    # One that is smaller is not in its shortest form.
+    return found if not found or min(found) >= _EIGHT_BYTES else None
 
 
 class _Lanes(NamedTuple):
@@ -102,6 +117,8 @@ class _Lanes(NamedTuple):
     high_7: int
     fixed: int
     """The bits that say "more follows", and the tail."""
+    checked: int
+    """The bits of which an eighth byte can have none, and where those of ``fixed`` are."""
 
 
 @lru_cache(maxsize=4 * _LANES)
@@ -114,8 +131,9 @@ def _lanes(count: int, tail: bytes) -> _Lanes:
         0x7F007F007F007F,
         0x3F803F803F803F80,
         0x80808080808080,
+        0xF080808080808080,
     )
-    tails = [bytes(len(tail))] * 6 + [tail]
+    tails = [bytes(len(tail))] * 6 + [tail, b"\xff" * len(tail)]
     whole = [
         int.from_bytes((mask.to_bytes(8, "little") + end) * count, "little")
         for mask, end in zip(masks, tails, strict=True)

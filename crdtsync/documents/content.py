@@ -51,6 +51,11 @@ def _quoted_size(user: str) -> int:
         raise InvalidOp("bad_op", "the user holds half a character (a lone surrogate)") from error
 
 
+def content_text(value: str, time_us: int, user: str, op_id: str) -> str:
+    """The text of an entry."""
+    return f'[{value},{time_us},{_quoted(user)},"{op_id}"]'
+
+
 def content_bytes(value: str, time_us: int, user: str, op_id: str) -> bytes:
     """The text as UTF-8. Raises UnicodeEncodeError for lone surrogates."""
     return f'[{value},{time_us},{_quoted(user)},"{op_id}"]'.encode()

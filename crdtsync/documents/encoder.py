@@ -29,7 +29,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from crdtsync.documents.client_codes import CLIENT_ID_MASK, client_code, codes_with, varint
-from crdtsync.documents.content import content_bytes, written_content
+from crdtsync.documents.content import content_bytes, content_text, written_content
 from crdtsync.documents.identity import client_id, entry_key
 from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.state import Entry
@@ -65,6 +65,22 @@ def value_section(number: int, root: str, key: str, content: bytes) -> bytes:
         key.encode(),
         _ONE_BYTE[length] if length < 0x80 else varint(length),
         content,
+    )
+
+
+def plain_section(number: int, root: str, entry: Entry) -> bytes:
+    """The item of a visible entry that is plain to see (``plain_size``): nothing is checked."""
+    op_id, n = entry.op_id, entry.n
+    content = content_text(entry.value, entry.time_us, entry.user, op_id)
+    length = len(content)
+    if n or length >= 0x80 or not content.isascii():
+        key = f"{op_id}.{n}" if n else op_id
+        return value_section(number, root, key, content.encode())
+    # Most are of this form, all in ASCII and with every length in one byte.
+    return b"\x01%b%b%b" % (
+        client_code(number),
+        _in_field(root, b"\x28"),
+        f"${op_id}\x01w{chr(length)}{content}".encode(),
     )
 
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pycrdt import Doc
 
-from crdtsync.documents.content import content_bytes, plain_size, written_content
+from crdtsync.documents.content import plain_size, written_content
 from crdtsync.documents.decoder import MAX_DOCUMENT_BYTES, DecodedUpdate
 from crdtsync.documents.encoder import (
     Mark,
     mark_section,
+    plain_section,
     state_vector,
     tombstone_section,
     value_section,
@@ -348,13 +349,6 @@ def _section(number: int, root: str, entry: Entry) -> bytes:
     """The item of a visible entry. Raises InvalidOp."""
     content = written_content(root, entry.value, entry.time_us, entry.user, entry.op_id)
     return value_section(number, root, entry_key(entry.id), content)
-
-
-def plain_section(number: int, root: str, entry: Entry) -> bytes:
-    """The item of a visible entry that is plain to see: nothing is left to check."""
-    op_id, n = entry.op_id, entry.n
-    content = content_bytes(entry.value, entry.time_us, entry.user, op_id)
-    return value_section(number, root, f"{op_id}.{n}" if n else op_id, content)
 
 
 def placed(entry: Entry, seq: int) -> Entry:
