@@ -38,6 +38,8 @@ class Content(NamedTuple):
 _quoted = lru_cache(maxsize=4_096)(encode_basestring)
 """The same few users come again and again."""
 
+_is_plain_ascii = re.compile(r'"[ !#-\[\]-~]*"').fullmatch
+
 _FRAME_BYTES = len('[,9007199254740991,,"00000000-0000-4000-8000-000000000000"]')
 
 
@@ -47,6 +49,11 @@ def _quoted_size(user: str) -> int:
         return len(_quoted(user).encode())
     except UnicodeEncodeError as error:
         raise InvalidOp("bad_op", "the user holds half a character (a lone surrogate)") from error
+
+
+def content_text(value: str, time_us: int, user: str, op_id: str) -> str:
+    """The text of an entry."""
+    return f'[{value},{time_us},{_quoted(user)},"{op_id}"]'
 
 
 def content_bytes(value: str, time_us: int, user: str, op_id: str) -> bytes:
@@ -87,16 +94,17 @@ def plain_size(root: str, value: str, time_us: int, user: str) -> int:
     printable characters without quote and backslash, which most values are. A lone surrogate
     is not printable. Raises InvalidOp for one in the user's name.
     """
+    if root[0] not in "rs" or not 0 <= time_us <= SAFE_INTEGER:
+        return 0
+    if _is_plain_ascii(value) is not None:
+        return _FRAME_BYTES + _quoted_size(user) + len(value)
     if (
         value.count('"') == 2
         and value[0] == '"' == value[-1]
         and value.isprintable()
         and "\\" not in value
-        and root[0] in "rs"
-        and 0 <= time_us <= SAFE_INTEGER
     ):
-        size_bytes = _FRAME_BYTES + _quoted_size(user) + len(value)
-        return size_bytes if value.isascii() else size_bytes + 3 * len(value)
+        return _FRAME_BYTES + _quoted_size(user) + 4 * len(value)
     return 0
 
 

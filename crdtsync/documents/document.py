@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crdtsync.documents.change import Change
 from crdtsync.documents.compaction import compacted, mark_of
 from crdtsync.documents.decoder import check_readable, decode_state, decode_update
 from crdtsync.documents.document_reading import DocumentReading
 from crdtsync.documents.document_writing import DocumentWriting
 from crdtsync.documents.encoder import Mark
 from crdtsync.documents.errors import BadDocument, CompactedDocument, DocumentError, InvalidOp
-from crdtsync.documents.items import Change, Identity, Items
-from crdtsync.documents.ops import EntryId, Op, check_op
+from crdtsync.documents.items import Identity, Items
+from crdtsync.documents.ops import EntryId, Op, check_superseded, check_written
 from crdtsync.documents.state import Entry, LogEntry, RecordState
 from crdtsync.documents.waiting import Waiting
 from crdtsync.policy import CollectionPolicy
@@ -93,8 +94,8 @@ class RecordDocument(DocumentWriting, DocumentReading):
         InvalidOp, CompactedDocument, or DocumentError when too many wait; then
         nothing has changed.
         """
-        check_op(op)
-        return self._apply_checked([op]) > 0
+        check_written(op)
+        return self._apply_written([op]) > 0
 
     def apply_many(self, ops: Iterable[Op]) -> int:
         """Apply many ops in one step, in any order; all or none of them.
@@ -103,17 +104,20 @@ class RecordDocument(DocumentWriting, DocumentReading):
         """
         ops = list(ops)
         for op in ops:
-            check_op(op)
-        return self._apply_checked(ops)
+            check_written(op)
+        return self._apply_written(ops)
 
-    def _apply_checked(self, ops: list[Op]) -> int:
-        self._refuse_compacted()
+    def _apply_written(self, ops: list[Op]) -> int:
+        if self._items.mark is not None:
+            self._refuse_compacted()
         collection, record = self._policy.name, self._items.state.record
         for op in ops:
             if op.record != record or op.collection != collection:
                 self._check_record(op.collection, op.record)
         if not self._waiting.ops and self._items.take_plain(ops):
             return len(ops)
+        for op in ops:
+            check_superseded(op)
         change = Change(self._items)
         waiting = self._waiting.copy() if self._waiting.ops else Waiting()
         applied = 0
@@ -167,8 +171,11 @@ class RecordDocument(DocumentWriting, DocumentReading):
                 f"documents {_standing(mark)} and {_standing(decoded.mark)} cannot be merged: "
                 "values that were deleted in one would return; open the newer one instead"
             )
+        seq = mark.as_of or 0 if mark else 0
+        if not self._waiting.ops and self._items.take_merged(decoded, seq):
+            return True
         change = Change(self._items)
-        change.take(decoded, mark.as_of or 0 if mark else 0)
+        change.take(decoded, seq)
         if not change:
             return False
         self._commit(change)
@@ -215,11 +222,10 @@ class RecordDocument(DocumentWriting, DocumentReading):
     # ── within ──────────────────────────────────────────────────────────────
 
     def _refuse_compacted(self) -> None:
-        if self._items.mark is not None:
-            raise CompactedDocument(
-                f"this document is {_standing(self._items.mark)} and takes no single ops: one that "
-                "it has dropped would return; apply log entries, or open a newer snapshot"
-            )
+        raise CompactedDocument(
+            f"this document is {_standing(self._items.mark)} and takes no single ops: one that "
+            "it has dropped would return; apply log entries, or open a newer snapshot"
+        )
 
     def _check_record(self, collection: str, record: str) -> None:
         if collection != self._policy.name or record != self.record_id:

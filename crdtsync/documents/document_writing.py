@@ -38,7 +38,7 @@ class DocumentWriting(ABC):
     _policy: CollectionPolicy
 
     @abstractmethod
-    def _apply_checked(self, ops: list[Op]) -> int: ...
+    def _apply_written(self, ops: list[Op]) -> int: ...
 
     def update(
         self,
@@ -195,9 +195,9 @@ class DocumentWriting(ABC):
         A form that was opened before the delete may be saved: it is concurrent,
         and the policy says what that means.
         """
-        state = self._items.state
-        if based_on is None and DELETION_ROOT not in state.fields:
+        if based_on is None and DELETION_ROOT not in self._items.state.fields:
             return None
+        state = self._items.state
         version = None if based_on is None else _version(based_on)
         if reading.is_deleted(state, self._policy) and (
             version is None or all(map(version.saw, state.visible(DELETION_ROOT)))
@@ -209,7 +209,7 @@ class DocumentWriting(ABC):
         return None if op is None else self._written(op)
 
     def _written(self, op: Op) -> Op:
-        if not self._apply_checked([op]):
+        if not self._apply_written([op]):
             raise InvalidOp("op_id_reused", f"the op {op.op_id} is in this document already")
         return op
 

@@ -28,15 +28,15 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from crdtsync.documents.content import content_bytes, written_content
-from crdtsync.documents.identity import CLIENT_ID_MASK, client_id, entry_key
+from crdtsync.documents.client_codes import CLIENT_ID_MASK, client_code, codes_with, varint
+from crdtsync.documents.content import content_bytes, content_text, written_content
+from crdtsync.documents.identity import client_id, entry_key
 from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.state import Entry
 
 MARK_ROOT = "m/"
 MARK_KEY = "as_of"
 
-_EIGHT_BYTES = 1 << 49
 _ONE_BYTE = [bytes((number,)) for number in range(0x80)]
 _DELETED = b"\x01\x00\x01"
 
@@ -46,31 +46,6 @@ class Mark(NamedTuple):
 
     as_of: int | None
     """None: no log knows the document, and it takes no more ops."""
-
-
-def varint(number: int) -> bytes:
-    """An unsigned number in LEB128, the shortest form."""
-    if number < 0x80:
-        return _ONE_BYTE[number]
-    if _EIGHT_BYTES <= number <= CLIENT_ID_MASK:
-        # Fifteen of sixteen client ids: the 7-bit groups of all eight bytes are moved to
-        # their places at once, by halves, quarters and eighths.
-        number = number & 0xFFFFFFF | number >> 28 << 32
-        number = number & 0x3FFF00003FFF | (number & 0xFFFC0000FFFC000) << 2
-        number = number & 0x7F007F007F007F | (number & 0x3F803F803F803F80) << 1
-        return (number | 0x80808080808080).to_bytes(8, "little")
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-client_code = lru_cache(maxsize=65_536)(varint)
-"""The varint of a client id. The same few come again in every state and delete set."""
 
 
 @lru_cache(maxsize=4_096)
@@ -90,6 +65,22 @@ def value_section(number: int, root: str, key: str, content: bytes) -> bytes:
         key.encode(),
         _ONE_BYTE[length] if length < 0x80 else varint(length),
         content,
+    )
+
+
+def plain_section(number: int, root: str, entry: Entry) -> bytes:
+    """The item of a visible entry that is plain to see (``plain_size``): nothing is checked."""
+    op_id, n = entry.op_id, entry.n
+    content = content_text(entry.value, entry.time_us, entry.user, op_id)
+    length = len(content)
+    if n or length >= 0x80 or not content.isascii():
+        key = f"{op_id}.{n}" if n else op_id
+        return value_section(number, root, key, content.encode())
+    # Most are of this form, all in ASCII and with every length in one byte.
+    return b"\x01%b%b%b" % (
+        client_code(number),
+        _in_field(root, b"\x28"),
+        f"${op_id}\x01w{chr(length)}{content}".encode(),
     )
 
 
@@ -124,16 +115,14 @@ def write_update(sections: Mapping[int, bytes], deleted: Collection[int]) -> byt
         parts = [varint(len(sections))]
         parts += [sections[number] for number in sorted(sections, reverse=True)]
     parts.append(varint(len(deleted)))
-    for number in sorted(deleted, reverse=True) if len(deleted) > 1 else deleted:
-        parts += (client_code(number), _DELETED)
+    if deleted:
+        parts.append(codes_with(sorted(deleted, reverse=True), _DELETED))
     return b"".join(parts)
 
 
 def state_vector(clients: Collection[int]) -> bytes:
     """The Yjs state vector of a document that holds these items."""
-    ordered = sorted(clients, reverse=True)
-    codes = b"\x01".join(map(client_code, ordered))
-    return b"%b%b\x01" % (varint(len(ordered)), codes) if codes else b"\x00"
+    return varint(len(clients)) + codes_with(sorted(clients, reverse=True), b"\x01")
 
 
 def encode_ops(ops: Iterable[Op]) -> bytes:

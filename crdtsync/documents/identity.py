@@ -7,21 +7,23 @@ an item that arrives twice is one item.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
+from hashlib import blake2b
 
+from crdtsync.documents.client_codes import CLIENT_ID_MASK
 from crdtsync.documents.ops import EntryId
 
-CLIENT_ID_MASK = 2**53 - 1
-"""Yjs client ids are JavaScript numbers; beyond 53 bits pycrdt aliases them."""
+
+def item_id(root: str, op_id: str, n: int) -> int:
+    """The client id of an entry's item (never 0)."""
+    digest = blake2b(f"{op_id}/{n}/{root}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") & CLIENT_ID_MASK or 1
 
 
 @lru_cache(maxsize=65_536)
 def client_id(root: str, entry_id: EntryId) -> int:
-    """The client id of an entry's item (never 0)."""
-    name = f"{entry_id.op_id}/{entry_id.n}/{root}".encode()
-    number = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
-    return number & CLIENT_ID_MASK or 1
+    """The same, remembered: for who asks for all entries of a record again and again."""
+    return item_id(root, *entry_id)
 
 
 def entry_key(entry_id: EntryId) -> str:

@@ -1,14 +1,15 @@
 """The items of one document: the pycrdt Doc, and beside it the index for reading.
 
-Whatever changes a document is gathered as a ``Change`` first, checked against
-what is there, and then applied in one step: to pycrdt, and only when pycrdt has
-taken it, to the index. So the two are equal whenever a caller can look.
+Whatever changes a document is gathered first (``Change``; ``take_plain`` and
+``take_merged`` for what most changes are), checked against what is there, and then
+applied in one step: to pycrdt, and only when pycrdt has taken it, to the index. So
+the two are equal whenever a caller can look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pycrdt import Doc
 
@@ -16,17 +17,20 @@ from crdtsync.documents.content import plain_size, written_content
 from crdtsync.documents.decoder import MAX_DOCUMENT_BYTES, DecodedUpdate
 from crdtsync.documents.encoder import (
     Mark,
-    client_code,
     mark_section,
+    plain_section,
     state_vector,
     tombstone_section,
     value_section,
     write_update,
 )
 from crdtsync.documents.errors import DocumentError, InvalidOp
-from crdtsync.documents.identity import client_id, entry_key
-from crdtsync.documents.ops import EntryId, Op, is_op_id
+from crdtsync.documents.identity import entry_key, item_id
+from crdtsync.documents.ops import MAX_SUPERSEDES, EntryId, Op, is_op_id
 from crdtsync.documents.state import Entry, RecordState
+
+if TYPE_CHECKING:
+    from crdtsync.documents.change import Change
 
 NO_CLIENT = 0
 """The Doc's own client id. Nothing is ever written under it: every item carries
@@ -39,10 +43,13 @@ _AROUND_CONTENT_BYTES = 64
 """At most what a section has beside root and content: its key, client id and lengths."""
 
 UNWRITTEN = b""
-"""Stands for the section of an entry that was taken in and that nobody has encoded yet."""
+"""Stands for the section of an entry that is plain to see and that nobody has encoded yet."""
 
 Identity = tuple[str, EntryId]
 """An entry within its record: its root, and its place there."""
+
+_new_tuple = tuple.__new__
+"""Makes an EntryId of a pair in half the time."""
 
 
 class Items:
@@ -50,7 +57,6 @@ class Items:
 
     __slots__ = (
         "_doc",
-        "_unwritten",
         "dead",
         "mark",
         "numbers",
@@ -64,8 +70,8 @@ class Items:
         self.state = state
         self.mark = mark
         self.numbers: dict[Identity, int] = {}
-        self.sections: dict[int, bytes] = {}
-        self._unwritten: dict[int, Identity] = {}
+        # By client id; the identity stands for a section that nobody has needed yet.
+        self.sections: dict[int, bytes | Identity] = {}
         self.dead: set[int] = set()
         self.size_bytes = 0
         self._doc: Doc[Any] | None = None
@@ -96,9 +102,7 @@ class Items:
         if number in self.sections:
             raise InvalidOp("id_collision", "two entries of this record have one item id")
         self.numbers[identity] = number
-        self.sections[number] = section
-        if section is UNWRITTEN:
-            self._unwritten[number] = identity
+        self.sections[number] = section or identity
         self.size_bytes += size_bytes
 
     @property
@@ -113,33 +117,34 @@ class Items:
 
     def encode(self) -> bytes:
         """The whole document, equal bytes for equal items (invariant 5)."""
-        self._write(self._unwritten)
-        return write_update(self.sections, self.dead)
+        return write_update(self._written(self.sections), self.dead)
 
-    def _write(self, numbers: Iterable[int]) -> None:
-        """Write the sections of these items that nobody has needed before."""
-        unwritten, fields = self._unwritten, self.state.fields
-        for number in tuple(numbers):
-            root, entry_id = unwritten.pop(number)
-            if number in self.dead:
-                section = tombstone_section(number, root, entry_key(entry_id))
-            else:
-                section = _section(number, root, fields[root][entry_id])
-            self.sections[number] = section
+    def _written(self, numbers: Iterable[int]) -> dict[int, bytes]:
+        """The sections of these items; those that nobody has needed before are written now."""
+        sections, fields, dead = self.sections, self.state.fields, self.dead
+        written: dict[int, bytes] = {}
+        for number in numbers:
+            section = sections[number]
+            if isinstance(section, tuple):
+                root, entry_id = section
+                if number in dead:
+                    section = tombstone_section(number, root, entry_key(entry_id))
+                else:
+                    section = plain_section(number, root, fields[root][entry_id])
+            written[number] = section
+        sections.update(written)
+        return written
 
-    def encode_since(self, clients: set[bytes]) -> bytes:
+    def encode_since(self, clients: set[int]) -> bytes:
         """What someone lacks who has the items of ``clients`` (``decode_state``).
 
         As in Yjs the delete set is always whole, because a state does not say
         what is deleted; the mark comes along so that its reader can refuse.
         """
-        sections = self.sections
-        lacking = [number for number in sections if client_code(number) not in clients]
+        lacking = self.sections.keys() - clients
         if not lacking and not self.dead:
             return b""
-        unwritten = self._unwritten
-        self._write([number for number in lacking if number in unwritten])
-        missing = {number: sections[number] for number in lacking}
+        missing = self._written(lacking)
         if self.mark is not None:
             number, section = mark_section(self.mark)
             missing[number] = section
@@ -164,8 +169,7 @@ class Items:
             # Sizes are told before sections are written, at most a few bytes too high.
             change.update()
             grown = sum(map(len, change.sections.values())) + DELETION_BYTES * len(change.left)
-            self._write(self._unwritten)
-            self.size_bytes = sum(map(len, self.sections.values()))
+            self.size_bytes = sum(map(len, self._written(self.sections).values()))
             self.size_bytes += DELETION_BYTES * len(self.dead)
         if self.size_bytes + grown > MAX_DOCUMENT_BYTES and change.added:
             raise DocumentError(
@@ -189,12 +193,11 @@ class Items:
     def _follow(self, change: Change) -> None:
         """Bring the index to where the Doc is, or would be."""
         numbers, sections, fields = self.numbers, self.sections, self.state.fields
-        unwritten = self._unwritten
         sections.update(change.sections)
         for identity, (number, entry) in change.added.items():
             numbers[identity] = number
             if sections[number] is UNWRITTEN:
-                unwritten[number] = identity
+                sections[number] = identity
             root, entry_id = identity
             held = fields.get(root)
             if held is None:
@@ -204,8 +207,7 @@ class Items:
         for identity, number in change.left.items():
             if identity in numbers:
                 self.state.remove(*identity)
-                sections[number] = UNWRITTEN
-                unwritten[number] = identity
+                sections[number] = identity
             else:
                 numbers[identity] = number
             self.dead.add(number)
@@ -215,39 +217,36 @@ class Items:
 
         What ``Change`` does step by step for every op, at once for those that most ops are:
         each entry new, and each that it replaces there or gone. All is checked before anything is
-        touched, so that False means untouched. The ops are checked in themselves (``check_op``).
-        Raises InvalidOp.
+        touched, so that False means untouched. The ops are checked in themselves, but for the
+        entries that they replace (``check_written``): one that is here is named rightly.
+        Raises InvalidOp, and DocumentError as ``apply`` does.
         """
-        if self._doc is not None:
-            return False
         numbers, dead, sections = self.numbers, self.dead, self.sections
         gone: dict[int, Identity] = {}
         # Of each entry no tuple of its own: thousands keep the garbage collector busy.
         fresh: dict[int, Identity] = {}
         entries: list[Entry] = []
         written: dict[int, bytes] = {}
-        new = tuple.__new__
         size_bytes = self.size_bytes
         for op in ops:
             op_id, time_us, user = op.op_id, op.time_us, op.user
             for root, write in op.writes.items():
-                if not write.values:
+                values, supersedes = write.values, write.supersedes
+                if not values or (len(supersedes) > 1 and not _are_different(supersedes)):
                     return False
-                for seen in write.supersedes:
+                for seen in supersedes:
                     identity = root, seen
                     number = numbers.get(identity)
-                    if number is None:
+                    if number is None or seen[0] == op_id:
                         return False
                     if number not in dead:
                         gone[number] = identity
-                for n, value in enumerate(write.values):
-                    entry = Entry(op_id, n, value, time_us, user, time_us, 0)
-                    # As EntryId(op_id, n), in half the time.
-                    entry_id = new(EntryId, (op_id, n))
-                    number = client_id(root, entry_id)
+                for n, value in enumerate(values):
+                    number = item_id(root, op_id, n)
                     if number in sections or number in fresh:
                         return False
-                    fresh[number] = root, entry_id
+                    entry = Entry(op_id, n, value, time_us, user, time_us, 0)
+                    fresh[number] = root, _new_tuple(EntryId, (op_id, n))
                     entries.append(entry)
                     content_bytes = plain_size(root, value, time_us, user)
                     if content_bytes:
@@ -255,161 +254,81 @@ class Items:
                     else:
                         section = written[number] = _section(number, root, entry)
                         size_bytes += len(section)
-        if gone:
-            size_bytes += DELETION_BYTES * len(gone)
+        size_bytes += DELETION_BYTES * len(gone)
         if size_bytes > MAX_DOCUMENT_BYTES:
             return False
+        if self._doc is not None and fresh:
+            for (number, (root, _)), entry in zip(fresh.items(), entries, strict=True):
+                if number not in written:
+                    written[number] = plain_section(number, root, entry)
+            self._advance(self._doc, write_update(written, gone))
         self.size_bytes = size_bytes
-        if gone:
-            self._leave(gone)
-        fields, unwritten = self.state.fields, self._unwritten
+        self._turn(gone, fresh, entries, written)
+        return True
+
+    def take_merged(self, decoded: DecodedUpdate, seq: int) -> bool:
+        """Merge what another document holds where that is only new here; False where it is not.
+
+        As ``take_plain``: what ``Change`` does step by step, for what most differences are,
+        visible entries that were never here and deletions of some that are.
+        ``seq`` is given to entries that come out of a compacted document. Raises DocumentError.
+        """
+        sections, size_bytes = self.sections, self.size_bytes
+        fresh: dict[int, Identity] = {}
+        entries: list[Entry] = []
+        written: dict[int, bytes] = {}
+        for number, root, entry_id, section, entry in decoded.items:
+            if entry is None or number in sections:
+                return False
+            # The decoder has seen to it that no two items of an update have one number.
+            fresh[number] = root, entry_id
+            entries.append(placed(entry, seq) if seq else entry)
+            written[number] = section
+            size_bytes += len(section)
+        leaving = decoded.deleted - self.dead
+        gone: dict[int, Identity] = {}
+        if leaving:
+            numbers = self.numbers.items()
+            gone = {number: identity for identity, number in numbers if number in leaving}
+        size_bytes += DELETION_BYTES * len(gone)
+        if len(gone) < len(leaving) or size_bytes > MAX_DOCUMENT_BYTES or not (fresh or gone):
+            return False
+        if self._doc is not None:
+            self._advance(self._doc, write_update(written, gone))
+        self.size_bytes = size_bytes
+        self._turn(gone, fresh, entries, written)
+        return True
+
+    def _turn(
+        self,
+        gone: Mapping[int, Identity],
+        fresh: Mapping[int, Identity],
+        entries: list[Entry],
+        written: Mapping[int, bytes],
+    ) -> None:
+        """New entries stand, in the order of ``entries``, and visible ones become tombstones."""
+        fields, sections, numbers = self.state.fields, self.sections, self.numbers
         for (number, identity), entry in zip(fresh.items(), entries, strict=True):
+            numbers[identity] = number
             root, entry_id = identity
             held = fields.get(root)
             if held is None:
                 fields[root] = {entry_id: entry}
             else:
                 held[entry_id] = entry
-            numbers[identity] = number
-            sections[number] = UNWRITTEN
-            unwritten[number] = identity
-        for number, section in written.items():
-            sections[number] = section
-            del unwritten[number]
-        return True
-
-    def _leave(self, gone: dict[int, Identity]) -> None:
-        """Visible entries become tombstones."""
-        fields, sections, unwritten, dead = (
-            self.state.fields,
-            self.sections,
-            self._unwritten,
-            self.dead,
-        )
-        for number, identity in gone.items():
-            root, entry_id = identity
-            held = fields[root]
-            del held[entry_id]
-            if not held:
+        for root, entry_id in gone.values():
+            standing = fields[root]
+            del standing[entry_id]
+            if not standing:
                 del fields[root]
-            sections[number] = UNWRITTEN
-            unwritten[number] = identity
-            dead.add(number)
+        sections.update(fresh)
+        sections.update(gone)
+        sections.update(written)
+        self.dead.update(gone)
 
 
-class Change:
-    """What one step does to a document, gathered before anything is touched."""
-
-    __slots__ = ("added", "items", "left", "sections", "size_bytes")
-
-    def __init__(self, items: Items) -> None:
-        self.items = items
-        self.size_bytes = 0
-        self.sections: dict[int, bytes] = {}
-        self.added: dict[Identity, tuple[int, Entry]] = {}
-        self.left: dict[Identity, int] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.left)
-
-    def knows(self, identity: Identity) -> bool:
-        """Whether the document holds the entry, visible or not, once this is applied."""
-        return identity in self.items.numbers or identity in self.added or identity in self.left
-
-    def add(self, root: str, entry: Entry) -> bool:
-        """Make an entry visible, if it is new; one that is known, or left, stays as it is.
-
-        Raises InvalidOp: ``id_collision``, ``op_id_reused``, or a value that
-        nobody could read back.
-        """
-        identity = root, EntryId(entry.op_id, entry.n)
-        if identity in self.items.numbers or identity in self.added or identity in self.left:
-            self._check_same(identity, entry)
-            return False
-        number, section, size_bytes = claim(root, identity[1], entry)
-        self._put(number, section)
-        self.size_bytes += size_bytes
-        self.added[identity] = number, entry
-        return True
-
-    def remove(self, identity: Identity) -> bool:
-        """Delete an entry, if it is visible; that it left, or was never here, is no error."""
-        fresh = self.added.pop(identity, None)
-        if fresh is not None:
-            root, entry_id = identity
-            self.sections[fresh[0]] = tombstone_section(fresh[0], root, entry_key(entry_id))
-            self.left[identity] = fresh[0]
-            return True
-        number = self.items.numbers.get(identity)
-        if number is None or number in self.items.dead or identity in self.left:
-            return False
-        self.left[identity] = number
-        return True
-
-    def take(self, decoded: DecodedUpdate, seq: int) -> None:
-        """Add what another document holds and this one does not.
-
-        ``seq`` is given to entries that come out of a compacted document.
-        """
-        known, held = self.items.numbers, self.items.sections
-        for number, root, entry_id, section, entry in decoded.items:
-            identity = root, entry_id
-            if number in held:
-                if identity not in known:
-                    self._put(number, section)
-                if entry is None:
-                    self.remove(identity)
-                elif section != held[number]:
-                    self._check_same(identity, entry)
-                continue
-            # The decoder has seen to it that no two items of an update have one number.
-            self.sections[number] = section
-            self.size_bytes += len(section)
-            if entry is None:
-                self.left[identity] = number
-            else:
-                self.added[identity] = number, placed(entry, seq) if seq else entry
-        if not decoded.is_whole():
-            self._take_deletions(decoded)
-
-    def _take_deletions(self, decoded: DecodedUpdate) -> None:
-        """The deletions in a difference of items that this document must hold already."""
-        dead = self.items.dead
-        missing = {
-            number
-            for number in decoded.deleted
-            if number not in dead and number not in self.sections
-        }
-        if not missing:
-            return
-        numbers = self.items.numbers
-        found = {identity: number for identity, number in numbers.items() if number in missing}
-        if len(found) < len(missing):
-            raise DocumentError(
-                "this difference was made for another state; encode it since state() of "
-                "this document, or encode it whole"
-            )
-        self.left.update(found)
-
-    def update(self) -> bytes:
-        """The change as bytes for pycrdt."""
-        sections = self.sections
-        for (root, _), (number, entry) in self.added.items():
-            if sections[number] is UNWRITTEN:
-                sections[number] = _section(number, root, entry)
-        return write_update(sections, self.left.values())
-
-    def _put(self, number: int, section: bytes) -> None:
-        if number in self.items.sections or number in self.sections:
-            raise InvalidOp("id_collision", "an entry of another op has the same item id")
-        self.sections[number] = section
-
-    def _check_same(self, identity: Identity, entry: Entry) -> None:
-        fresh = self.added.get(identity)
-        root, entry_id = identity
-        held = fresh[1] if fresh else self.items.state.fields.get(root, {}).get(entry_id)
-        if held is not None and _authored(held) != _authored(entry):
-            raise InvalidOp("op_id_reused", f"{entry.op_id} stands for another write to {root}")
+def _are_different(supersedes: tuple[EntryId, ...]) -> bool:
+    return len(set(supersedes)) == len(supersedes) <= MAX_SUPERSEDES
 
 
 def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
@@ -418,7 +337,7 @@ def claim(root: str, entry_id: EntryId, entry: Entry) -> tuple[int, bytes, int]:
     A section of which one can see without a parser that it can be written and read again
     is left ``UNWRITTEN`` until somebody needs it: most are replaced before. Raises InvalidOp.
     """
-    number = client_id(root, entry_id)
+    number = item_id(root, *entry_id)
     content_bytes = plain_size(root, entry.value, entry.time_us, entry.user)
     if content_bytes and is_op_id(entry_id.op_id):
         return number, UNWRITTEN, content_bytes + _AROUND_CONTENT_BYTES + len(root) * 4
@@ -437,7 +356,3 @@ def placed(entry: Entry, seq: int) -> Entry:
     return Entry(
         entry.op_id, entry.n, entry.value, entry.time_us, entry.user, entry.effective_us, seq
     )
-
-
-def _authored(entry: Entry) -> tuple[str, int, str]:
-    return entry.value, entry.time_us, entry.user

@@ -154,26 +154,53 @@ def content_digest(op: Op) -> bytes:
 
 def check_op(op: Op) -> None:
     """Refuse an op that is malformed in itself, whatever the policy says."""
-    if _is_uuid4(op.op_id) is None:
-        raise InvalidOp("bad_op", f"the op_id {op.op_id[:64]!r} is not a UUID v4")
+    check_written(op)
+    check_superseded(op)
+
+
+def check_written(op: Op) -> None:
+    """The half of ``check_op`` that looks at everything but the entries which are replaced.
+
+    It is enough where those are found to be here: what is here was checked when it came.
+    """
+    op_id, writes = op.op_id, op.writes
+    if _is_uuid4(op_id) is None:
+        raise InvalidOp("bad_op", f"the op_id {op_id[:64]!r} is not a UUID v4")
     if op.replaces is not None and not is_op_id(op.replaces):
         raise InvalidOp("bad_op", "`replaces` is not a UUID v4")
     _check_names(op.user, op.collection, op.record)
     if not 0 <= op.time_us <= SAFE_INTEGER:
         raise InvalidOp("bad_op", f"the time {op.time_us} is outside 0 to 2^53-1 microseconds")
-    if not 0 < len(op.writes) <= MAX_FIELDS:
-        raise InvalidOp("bad_op", f"an op writes 1 to {MAX_FIELDS} fields, not {len(op.writes)}")
-    if len(op.writes) > 1 and DELETION_ROOT in op.writes:
+    if not 0 < len(writes) <= MAX_FIELDS:
+        raise InvalidOp("bad_op", f"an op writes 1 to {MAX_FIELDS} fields, not {len(writes)}")
+    if len(writes) > 1 and DELETION_ROOT in writes:
         raise InvalidOp("bad_delete", "a delete or restore writes nothing else")
     size_bytes = 0
-    for root, write in op.writes.items():
-        if write.supersedes or len(write.values) != 1 or _shape_of(root) != "r":
+    for root, write in writes.items():
+        values = write.values
+        if _shape_of(root) != "r" or len(values) != 1:
             # Nothing of this can be wrong with one value in a register.
-            _check_write(op.op_id, root, write)
-        for value in write.values:
+            _check_shape(root, write)
+        for value in values:
             size_bytes += len(value) if value.isascii() else _bytes_of(value)
     if size_bytes > MAX_OP_BYTES:
         raise InvalidOp("too_large", f"the op holds {size_bytes} bytes; split it")
+
+
+def check_superseded(op: Op) -> None:
+    """The other half of ``check_op``: what the op replaces."""
+    op_id = op.op_id
+    for root, write in op.writes.items():
+        count = len(write.supersedes)
+        if count > MAX_SUPERSEDES:
+            raise InvalidOp("too_large", f"{root}: too many elements in one op; split it")
+        if count > 1 and len(set(write.supersedes)) != count:
+            raise InvalidOp("bad_supersedes", f"{root}: an entry is superseded twice")
+        for seen_id, n in write.supersedes:
+            if _is_uuid4(seen_id) is None or not 0 <= n < MAX_VALUES:
+                raise InvalidOp("bad_supersedes", f"{root}: {seen_id[:64]!r} is not an entry's id")
+            if seen_id == op_id:
+                raise InvalidOp("bad_supersedes", f"{root}: an op cannot supersede itself")
 
 
 def _bytes_of(value: str) -> int:
@@ -194,7 +221,8 @@ def _shape_of(root: str) -> str:
     return shape
 
 
-def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
+def _check_shape(root: str, write: FieldWrite) -> None:
+    """Refuse values, or a lack of them, that the shape of the field does not have."""
     shape = _shape_of(root)
     count = len(write.values)
     if shape in "rcd" and count != 1:
@@ -203,7 +231,7 @@ def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
         raise InvalidOp("bad_supersedes", f"{root}: a counter's deltas replace nothing")
     if shape == "s" and not count and not write.supersedes:
         raise InvalidOp("wrong_shape", f"{root}: nothing is added and nothing removed")
-    if count > MAX_VALUES or len(write.supersedes) > MAX_SUPERSEDES:
+    if count > MAX_VALUES:
         raise InvalidOp("too_large", f"{root}: too many elements in one op; split it")
     if shape == "d":
         mark = DeleteMark.parse(write.values[0])
@@ -211,12 +239,3 @@ def _check_write(op_id: str, root: str, write: FieldWrite) -> None:
             raise InvalidOp("bad_delete", "the base of the delete is out of bounds")
         if not all(is_op_id(seen) for seen in mark.ops):
             raise InvalidOp("bad_delete", "the base of the delete names something else than ops")
-    if not write.supersedes:
-        return
-    if len(set(write.supersedes)) != len(write.supersedes):
-        raise InvalidOp("bad_supersedes", f"{root}: an entry is superseded twice")
-    for seen in write.supersedes:
-        if not is_op_id(seen.op_id) or not 0 <= seen.n < MAX_VALUES:
-            raise InvalidOp("bad_supersedes", f"{root}: {seen.op_id[:64]!r} is not an entry's id")
-        if seen.op_id == op_id:
-            raise InvalidOp("bad_supersedes", f"{root}: an op cannot supersede itself")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from types import MappingProxyType
+
+import msgspec
 
 from crdtsync.documents.errors import InvalidOp, NotPermitted, UnresolvedConflict, UsageError
 from crdtsync.documents.ops import (
@@ -27,8 +29,10 @@ from crdtsync.documents.state import Entry, RecordState
 from crdtsync.documents.versions import Basis, version_of
 from crdtsync.policy import CollectionPolicy, FieldPolicy, MergeKind
 
+_NOTHING: Mapping[EntryId, Entry] = MappingProxyType({})
 
-class Authorship(NamedTuple):
+
+class Authorship(msgspec.Struct, frozen=True, gc=False):
     """Who writes, when, and under which idempotency key."""
 
     op_id: str
@@ -56,15 +60,16 @@ def update(
         raise UsageError("nothing to write; name at least one field")
     writes: dict[str, FieldWrite] = {}
     for name, value in fields.items():
-        field = field_named(policy, name)
-        if field.merge is MergeKind.COUNTER:
+        field = policy.fields.get(name) or field_named(policy, name)
+        root = field.root
+        if root[0] == "r":
+            writes[root] = _assign_register(state, field, value, based_on)
+        elif root[0] == "c":
             raise UsageError(f"{name} is a counter; use increment({name!r}, by)")
-        if field.merge is MergeKind.SET:
-            write = _assign_set(state, field, value, based_on)
         else:
-            write = _assign_register(state, field, value, based_on)
-        if write is not None:
-            writes[field.root] = write
+            write = _assign_set(state, field, value, based_on)
+            if write is not None:
+                writes[root] = write
     return _op(state, policy, writes, author, replaces) if writes else None
 
 
@@ -209,14 +214,20 @@ def _shown(state: RecordState, root: str, based_on: Basis | None) -> list[Entry]
 def _assign_register(
     state: RecordState, field: FieldPolicy, value: object, based_on: Basis | None
 ) -> FieldWrite:
-    seen = _seen(state, field.root, based_on)
-    shown = seen if based_on is None else based_on.shown(state, field.root)
+    root = field.root
+    if based_on is None:
+        standing = state.fields.get(root, _NOTHING)
+        gone = tuple(standing)
+        shown: Collection[Entry] = standing.values()
+    else:
+        gone = tuple([entry.id for entry in based_on.seen(state, root)])
+        shown = based_on.shown(state, root)
     if len(shown) > 1 and is_open(field, shown):
         raise UnresolvedConflict(
             f"{field.collection}/{state.record}: the field {field.name!r} has different "
             "values; read it and choose with `await conflict.resolve(value)`"
         )
-    return FieldWrite((field.encode(value),), tuple([entry.id for entry in seen]))
+    return FieldWrite((field.encode(value),), gone)
 
 
 def _assign_set(

@@ -115,7 +115,8 @@ class FieldPolicy:
         Takes Python values and their JSON spelling ("2024-01-31" for a date, "1.50"
         for a decimal), and any set, list or tuple for a set<T>. Raises InvalidValue.
         """
-        self._must_be("r", "value")
+        if self.root[0] != "r":
+            raise self._wrong_shape("value")
         if value is None:
             self._check_null()
             return NULL
@@ -123,12 +124,14 @@ class FieldPolicy:
 
     def encode_element(self, value: object) -> str:
         """Canonical text of one element of a `merge = "set"` field. Raises InvalidValue."""
-        self._must_be("s", "element")
+        if self.root[0] != "s":
+            raise self._wrong_shape("element")
         return self._codec.text(value)
 
     def encode_delta(self, value: object) -> str:
         """Canonical text of one delta of a counter: int or Decimal. Raises InvalidValue."""
-        self._must_be("c", "delta")
+        if self.root[0] != "c":
+            raise self._wrong_shape("delta")
         return self._codec.text(value)
 
     def check(self, text: str) -> None:
@@ -176,9 +179,8 @@ class FieldPolicy:
             raise InvalidValue(self.name, "required")
         raise InvalidValue(self.name, "not_clearable", merge=self.merge.value)
 
-    def _must_be(self, shape: str, asked: str) -> None:
-        if self.merge.shape != shape:
-            raise InvalidValue(self.name, "wrong_shape", merge=self.merge.value, asked=asked)
+    def _wrong_shape(self, asked: str) -> InvalidValue:
+        return InvalidValue(self.name, "wrong_shape", merge=self.merge.value, asked=asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

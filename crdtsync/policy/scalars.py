@@ -32,13 +32,13 @@ class Limits:
     max: Any = None  # inclusive
     pattern: re.Pattern[str] | None = None  # must match the whole text
     choices: dict[str, str] | None = None  # equality key of each choice -> its words
+    longest_text: int | None = field(init=False)  # code points after which a text is refused
 
-    @property
-    def longest_text(self) -> int | None:
-        """Code points after which a text is refused."""
-        if self.pattern is None:
-            return self.max_length
-        return MAX_PATTERN_TEXT_CHARS if self.max_length is None else self.max_length
+    def __post_init__(self) -> None:
+        longest = self.max_length
+        if longest is None and self.pattern is not None:
+            longest = MAX_PATTERN_TEXT_CHARS
+        object.__setattr__(self, "longest_text", longest)
 
 
 @dataclass(slots=True)

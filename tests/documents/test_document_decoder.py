@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtsync.documents import decoder, items
+from crdtsync.documents.client_codes import varint
 from crdtsync.documents.content import Content, check_content, content_bytes
 from crdtsync.documents.decoder import decode_state, decode_update
 from crdtsync.documents.document import RecordDocument
@@ -21,7 +22,6 @@ from crdtsync.documents.encoder import (
     encode_ops,
     mark_section,
     value_section,
-    varint,
     write_update,
 )
 from crdtsync.documents.errors import BadDocument, InvalidOp
@@ -234,9 +234,7 @@ def test_the_delete_set_is_in_order_and_names_a_client_once() -> None:
 
 def test_a_state_names_each_client_once_in_any_order() -> None:
     one, two = b"\x05\x01", b"\x06\x01"
-    assert (
-        decode_state(b"\x02" + one + two) == decode_state(b"\x02" + two + one) == {b"\x05", b"\x06"}
-    )
+    assert decode_state(b"\x02" + one + two) == decode_state(b"\x02" + two + one) == {5, 6}
     assert decode_state(b"\x00") == set()
     with pytest.raises(BadDocument, match="twice"):
         decode_state(b"\x02" + one + one)
@@ -263,7 +261,7 @@ def test_what_is_no_state_is_refused(data: bytes, words: str) -> None:
 
 def test_the_largest_client_id_is_one_of_53_bits() -> None:
     largest = 2**53 - 1
-    assert decode_state(b"\x01" + varint(largest) + b"\x01") == {varint(largest)}
+    assert decode_state(b"\x01" + varint(largest) + b"\x01") == {largest}
     with pytest.raises(BadDocument):
         decode_state(b"\x01" + varint(largest + 1) + b"\x01")
 

@@ -7,9 +7,10 @@ import random
 import pytest
 from pycrdt import Doc, Map
 
+from crdtsync.documents.client_codes import varint
 from crdtsync.documents.content import content_bytes, read_content
 from crdtsync.documents.decoder import decode_update
-from crdtsync.documents.encoder import Mark, encode_document, encode_ops, varint
+from crdtsync.documents.encoder import Mark, encode_document, encode_ops
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.identity import client_id, entry_key
 from crdtsync.documents.ops import EntryId, FieldWrite, Op

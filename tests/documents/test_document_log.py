@@ -214,13 +214,13 @@ def test_a_log_entry_whose_item_id_lies_under_a_tombstone_appears_after_compacti
     for entry in server.log:
         document.apply_entry(entry)
     assert document.tombstones == 1
-    taken = identity.client_id("r/phone", EntryId(op_id(1), 0))
-    genuine = identity.client_id
+    taken = identity.item_id("r/phone", op_id(1), 0)
+    genuine = identity.item_id
 
-    def colliding(root: str, entry_id: EntryId) -> int:
-        return taken if entry_id.op_id == op_id(3) else genuine(root, entry_id)
+    def colliding(root: str, writer: str, n: int) -> int:
+        return taken if writer == op_id(3) else genuine(root, writer, n)
 
-    monkeypatch.setattr(items, "client_id", colliding)
+    monkeypatch.setattr(items, "item_id", colliding)
     third = register_op(3, '"Kim"', root="r/name")
     assert document.apply_entry(entry_of(third, 3))
     assert document["name"] == "Kim"
@@ -395,7 +395,7 @@ def test_two_entries_at_rest_with_one_item_id_make_no_document(
     state.apply_entry(entry_of(register_op(1, '"1"'), 1))
     state.apply_entry(entry_of(register_op(2, '"Kim"', root="r/name"), 2))
     assert RecordDocument.from_state(state, PATIENT)["name"] == "Kim"
-    monkeypatch.setattr(items, "client_id", lambda root, entry_id: 7)
+    monkeypatch.setattr(items, "item_id", lambda root, op_id, n: 7)
     with pytest.raises(InvalidOp, match="one item id") as raised:
         RecordDocument.from_state(state, PATIENT)
     assert raised.value.code == "id_collision"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.documents import decoder, items
+from crdtsync.documents import decoder, items, ops
+from crdtsync.documents.client_codes import varint
 from crdtsync.documents.decoder import decode_update
 from crdtsync.documents.document import RecordDocument
-from crdtsync.documents.encoder import varint
-from crdtsync.documents.errors import BadDocument, InvalidOp
+from crdtsync.documents.encoder import encode_document
+from crdtsync.documents.errors import BadDocument, DocumentError, InvalidOp
 from crdtsync.documents.ops import EntryId, FieldWrite, Op
 from crdtsync.documents.state import Entry
 from tests.documents.making import (
+    PATIENT,
     assert_index_equals_doc,
     doc_of,
     op_id,
@@ -92,7 +94,7 @@ def test_another_entry_under_an_item_id_that_is_taken_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in (items, decoder):
-        monkeypatch.setattr(module, "client_id", lambda root, entry_id: 7)
+        monkeypatch.setattr(module, "item_id", lambda root, op_id, n: 7)
     here, there = patient(), patient()
     here.apply(FIRST)
     there.apply(register_op(9, '"9"'))
@@ -134,3 +136,98 @@ def test_half_a_character_in_a_name_is_refused_before_anything_is_kept() -> None
     entry = Entry(op_id(1), 0, '"1"', 1, "k\ud800m", 1, 0)
     with pytest.raises(InvalidOp, match="half a character"):
         items.claim("r/phone", EntryId(op_id(1), 0), entry)
+
+
+def test_what_an_op_replaces_is_checked_where_it_is_here_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = patient()
+    here.apply_many([FIRST, ADDED])
+    phone, tags = EntryId(op_id(1), 0), (EntryId(op_id(4), 0), EntryId(op_id(4), 1))
+    two = Op(op_id(5), "kim", "patient", "p1", 5, {"s/tags": FieldWrite(('"c"',), tags)})
+    before = here.encode()
+    for op, words in (
+        (register_op(8, '"8"', supersedes=[phone, phone]), "superseded twice"),
+        (register_op(8, '"8"', supersedes=[EntryId("1", 0)]), "not an entry's id"),
+        (register_op(8, '"8"', supersedes=[EntryId(op_id(8), 0)]), "supersede itself"),
+    ):
+        for apply in (here.apply, lambda op: here.apply_many([SECOND, op])):
+            with pytest.raises(InvalidOp, match=words) as raised:
+                apply(op)
+            assert raised.value.code == "bad_supersedes"
+            assert here.encode() == before
+    for module in (items, ops):
+        monkeypatch.setattr(module, "MAX_SUPERSEDES", 1)
+    with pytest.raises(InvalidOp, match="too many elements"):
+        here.apply(two)
+    monkeypatch.undo()
+    assert here.apply(two)
+    assert here["tags"] == {"c"}
+
+
+def test_an_op_cannot_replace_an_entry_of_its_own_that_came_in_a_document() -> None:
+    entry = Entry(op_id(9), 1, '"b"', 9, "kim", 9, 0)
+    here = RecordDocument.open(encode_document([("s/tags", entry)]), PATIENT, "p1")
+    with pytest.raises(InvalidOp, match="supersede itself"):
+        here.apply(
+            Op(op_id(9), "kim", "patient", "p1", 9, {"s/tags": FieldWrite(('"a"',), (entry.id,))})
+        )
+    assert here["tags"] == {"b"}
+
+
+def test_a_difference_may_empty_a_field() -> None:
+    ahead, behind, steps = patient(), patient(), with_doc()
+    added = Op(op_id(4), "kim", "patient", "p1", 4, {"s/tags": FieldWrite(('"a"',))})
+    removal = FieldWrite((), (EntryId(op_id(4), 0),))
+    for document in (ahead, behind, steps):
+        document.apply(added)
+    ahead.apply(Op(op_id(5), "kim", "patient", "p1", 5, {"s/tags": removal}))
+    for document in (behind, steps):
+        assert document.merge(ahead.encode(since=document.state()))
+        assert document["tags"] == frozenset()
+        assert document.encode() == ahead.encode()
+        assert not document.merge(ahead.encode(since=document.state()))
+        assert_index_equals_doc(document)
+
+
+def test_a_difference_is_merged_step_by_step_while_an_op_waits() -> None:
+    ahead, behind = patient(), patient()
+    for document in (ahead, behind):
+        document.apply(FIRST)
+    waiting = register_op(7, '"7"', supersedes=[EntryId(op_id(2), 0)])
+    assert not behind.apply(waiting)
+    ahead.apply(SECOND)
+    assert behind.merge(ahead.encode(since=behind.state()))
+    assert behind["phone"] == "7"
+    assert not behind.waiting
+    assert ahead.apply(waiting)
+    assert behind.encode() == ahead.encode()
+
+
+def test_a_difference_that_would_make_the_document_too_large_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ahead, behind = patient(), patient()
+    for document in (ahead, behind):
+        document.apply(FIRST)
+    ahead.apply(SECOND)
+    before, difference = behind.encode(), ahead.encode(since=behind.state())
+    monkeypatch.setattr(items, "MAX_DOCUMENT_BYTES", len(before))
+    with pytest.raises(DocumentError, match="compact it"):
+        behind.merge(difference)
+    assert behind.encode() == before
+    monkeypatch.undo()
+    assert behind.merge(difference)
+
+
+def test_a_doc_that_is_there_takes_many_ops_and_differences_in_one_update_each() -> None:
+    ahead, behind = patient(), with_doc()
+    ahead.apply_many(OPS)
+    updates: list[bytes] = []
+    subscription = doc_of(behind).observe(lambda event: updates.append(event.update))
+    assert behind.apply_many(OPS[:2]) == 2
+    assert behind.merge(ahead.encode(since=behind.state()))
+    doc_of(behind).unobserve(subscription)
+    assert len(updates) == 2
+    assert behind.encode() == ahead.encode()
+    assert_index_equals_doc(behind)

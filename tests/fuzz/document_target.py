@@ -83,7 +83,11 @@ class _World:
 
     def _bytes(self) -> None:
         items = self.document._items
-        own = list(items.sections.items())
+        # Whoever encodes a document has all of its sections written.
+        self.document.encode()
+        own = [
+            (code, section) for code, section in items.sections.items() if type(section) is bytes
+        ]
         if len(own) > 12:
             own = self.draw.sample(own, 12)
         data = self.forger.forged(own, [code for code, _ in own if code in items.dead])

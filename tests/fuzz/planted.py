@@ -217,14 +217,14 @@ def _foreign_bytes_reach_pycrdt() -> None:
 @_bug
 def _bytes_in_order_of_arrival() -> None:
     """Equal documents are not equal bytes."""
-    encoder = import_module("crdtsync.documents.encoder")
+    codes = import_module("crdtsync.documents.client_codes")
 
     def unsorted(sections: Any, deleted: Any) -> bytes:
         if not sections and not deleted:
             return b""
-        parts = [encoder.varint(len(sections)), *sections.values(), encoder.varint(len(deleted))]
+        parts = [codes.varint(len(sections)), *sections.values(), codes.varint(len(deleted))]
         return b"".join(parts) + b"".join(
-            encoder.client_code(number) + b"\x01\x00\x01" for number in deleted
+            codes.client_code(number) + b"\x01\x00\x01" for number in deleted
         )
 
     _swap("crdtsync.documents.items:write_update", lambda write: unsorted)
@@ -233,13 +233,13 @@ def _bytes_in_order_of_arrival() -> None:
 @_bug
 def _encoder_counts_characters() -> None:
     """Lengths of texts are characters, as in pycrdt's own Encoder."""
-    encoder = import_module("crdtsync.documents.encoder")
+    codes = import_module("crdtsync.documents.client_codes")
 
     def make(write: Any) -> Any:
         def miscounted(number: int, root: str, key: str, content: bytes) -> bytes:
             section: bytes = write(number, root, key, content)
-            right = encoder.varint(len(content))
-            wrong = encoder.varint(len(content.decode()))
+            right = codes.varint(len(content))
+            wrong = codes.varint(len(content.decode()))
             head: bytes = section[: -len(content) - len(right)]
             return b"".join((head, wrong, content))
 

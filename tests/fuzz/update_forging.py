@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
+from crdtsync.documents.client_codes import varint
 from crdtsync.documents.content import content_bytes
 from crdtsync.documents.encoder import (
     Mark,
     mark_section,
     tombstone_section,
     value_section,
-    varint,
 )
 from crdtsync.documents.identity import client_id
 from crdtsync.documents.ops import EntryId

@@ -19,8 +19,8 @@ import msgspec
 
 import crdtsync.database
 from crdtsync.documents import document, settling, writing
+from crdtsync.documents.change import Change
 from crdtsync.documents.decoder import decode_update
-from crdtsync.documents.items import Change
 from crdtsync.documents.ops import Op
 from crdtsync.documents.settling import check_against_policy
 from crdtsync.documents.state import LogEntry, Stub
