@@ -154,8 +154,13 @@ class RecordState:
         state.seq = stored.seq
         state.updated_us = stored.updated_us
         state.updated_by = stored.updated_by
+        fields = state.fields
         for root, entries in stored.fields.items():
-            state.fields[root] = {entry.id: entry for entry in entries}
+            if len(entries) == 1:
+                entry = entries[0]
+                fields[root] = {EntryId(entry.op_id, entry.n): entry}
+            else:
+                fields[root] = {entry.id: entry for entry in entries}
         return state
 
     @classmethod

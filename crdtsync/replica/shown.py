@@ -149,15 +149,29 @@ def view(state: RecordState, policy: CollectionPolicy) -> str:
     conflict all of its candidates: none is left out until somebody chose.
     """
     parts = []
-    for field, name in named_fields(policy):
-        entries = state.fields.get(field.root)
-        if entries:
-            values = list(entries.values())
-            if len(values) == 1 and is_own_key(field, values[0].value):
-                parts.append(f"{name}:[{values[0].value}]")
-            else:
-                parts.append(f"{name}:[{','.join(_values(state, field, values))}]")
+    fields = state.fields
+    for field, name, root, is_string in _viewed(policy):
+        entries = fields.get(root)
+        if not entries:
+            continue
+        if len(entries) == 1:
+            (entry,) = entries.values()
+            value = entry.value
+            # The plainest texts are known without a call.
+            plain = is_string and value[:1] == '"' and value.isascii()
+            if plain or is_own_key(field, value):
+                parts.append(f"{name}:[{value}]")
+                continue
+        parts.append(f"{name}:[{','.join(_values(state, field, list(entries.values())))}]")
     return "{" + ",".join(parts) + "}"
+
+
+@lru_cache(maxsize=256)
+def _viewed(policy: CollectionPolicy) -> list[tuple[FieldPolicy, str, str, bool]]:
+    return [
+        (field, name, field.root, field.type.kind == "string")
+        for field, name in named_fields(policy)
+    ]
 
 
 @lru_cache(maxsize=256)
