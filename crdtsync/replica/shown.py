@@ -8,6 +8,7 @@ an array of comparable values for each field that was ever written.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 from unicodedata import is_normalized
@@ -191,12 +192,22 @@ def _values(state: RecordState, field: FieldPolicy, entries: list[Entry]) -> Ite
 
 
 def is_own_key(field: FieldPolicy, text: str) -> bool:
-    """Whether a canonical text is plainly its own comparable form: nearly all texts are."""
-    return (
-        text[:1] == '"'
-        and field.type.kind == "string"
-        and (text.isascii() or ("\\" not in text and is_normalized("NFC", text)))
-    )
+    """Whether a text is plainly its own comparable form, as days and nearly all texts are."""
+    if text[:1] != '"':
+        return False
+    kind = field.type.kind
+    if kind == "string":
+        return text.isascii() or ("\\" not in text and is_normalized("NFC", text))
+    return kind == "date" and _is_plain_date(text)
+
+
+def _is_plain_date(text: str) -> bool:
+    day = text[1:-1]
+    try:
+        # Python reads other spellings of a day, too, but writes only this one.
+        return date.fromisoformat(day).isoformat() == day and text[-1] == '"'
+    except ValueError:
+        return False
 
 
 def comparable(field: FieldPolicy, text: str) -> str:

@@ -122,6 +122,26 @@ IMPOSSIBLE: dict[str, tuple[Callable[[], None], str]] = {
         lambda: check_rows([msgspec.structs.replace(row(), record="")]),
         "a record that cannot be: the record id is empty",
     ),
+    "a page with a record without a collection": (
+        lambda: check_rows([msgspec.structs.replace(row(), collection="")]),
+        "a record that cannot be: the collection is empty",
+    ),
+    "a page with a record of another collection that cannot be": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), collection="a\n")]),
+        "a record that cannot be: the collection",
+    ),
+    "a page with a record whose name is too long": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), record="a" * 257)]),
+        "a record that cannot be: the record id is longer",
+    ),
+    "a page with a record whose name has a line break": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), record="a\u2028")]),
+        "a record that cannot be: the record id",
+    ),
+    "a page with a record whose name is deleted text": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), record="a\x7f")]),
+        "a record that cannot be: the record id",
+    ),
     "a page with an entry of no op": (lambda: check_rows([shown(op_id="o")]), "does not name"),
     "a page with an entry before the first": (lambda: check_rows([shown(n=-1)]), "not name"),
     "a page with an entry beyond the last": (

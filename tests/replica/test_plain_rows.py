@@ -16,7 +16,8 @@ from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import SnapshotRow
 from crdtsync.replica.file import ROWS_AT_ONCE, ReplicaFile
 from crdtsync.replica.plain_rows import VALUES_REMEMBERED, PlainRows
-from crdtsync.replica.shown import confirmed_row
+from crdtsync.replica.shown import comparable as spelled
+from crdtsync.replica.shown import confirmed_row, is_own_key
 
 POLICY = Policy.parse(
     """
@@ -81,6 +82,29 @@ def test_a_plain_row_is_the_one_that_the_long_way_makes(name: str, values: list[
     assert plain is not None
     assert comparable(plain) == comparable(by_the_long_way(row))
     assert page.latest_us == max(e.effective_us for es in row.stored.fields.values() for e in es)
+
+
+@pytest.mark.parametrize("text", ['"2018-03-29"', '"0001-01-01"', '"2024-02-29"'])
+def test_a_day_is_plainly_its_own_comparable_form(text: str) -> None:
+    field = FIELDS["born"]
+    assert is_own_key(field, text)
+    assert spelled(field, text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"20180329"',
+        '"2018-W13-4"',
+        '"2018-02-30"',
+        '"2018-03-29',
+        '"2018-03-2\\u0039"',
+        '"',
+        "null",
+    ],
+)
+def test_anything_else_in_the_field_of_a_day_is_looked_at_closely(text: str) -> None:
+    assert not is_own_key(FIELDS["born"], text)
 
 
 @pytest.mark.parametrize(
