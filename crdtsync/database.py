@@ -32,7 +32,7 @@ BUSY_TIMEOUT_MS = 5_000
 BRIEF_S = 0.002
 """What an event loop may be held for a write: a few commits of a quick disk."""
 
-QUICK_ONES = 16
+QUICK_ONES = 8
 """Brief jobs in a row that were quick, before the next one is trusted to be."""
 
 _REWRITE_BYTES = 1_048_576
