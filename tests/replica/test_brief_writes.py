@@ -164,6 +164,24 @@ class TestRoomInTheLog:
                 async with replica(path, read_only=True) as beside:
                     assert len(beside.collection("patient")) == upto
 
+    async def test_an_emptied_log_may_be_given_room_before_anything_is_written(
+        self, tmp_path: Path
+    ) -> None:
+        path, left = tmp_path / "a.db", tmp_path / "left.db"
+        async with replica(path) as tablet:
+            await write(tablet, range(3))
+            await tablet._open_store().empty_log()
+            assert log_bytes(path) == 0
+            reserve_space(f"{path}-wal", RESERVED_BYTES)
+            for upto in (3, 6):
+                await write(tablet, range(upto))
+                for end in ("", "-wal"):
+                    shutil.copy(f"{path}{end}", f"{left}{end}")
+                async with replica(left) as found:
+                    assert len(found.collection("patient")) == upto
+                async with replica(path, read_only=True) as beside:
+                    assert len(beside.collection("patient")) == upto
+
     async def test_a_disk_without_room_for_it_gets_back_what_was_taken(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
