@@ -85,7 +85,15 @@ def in_conflict(state: RecordState, field: FieldPolicy) -> bool:
 
 def conflicts(state: RecordState, policy: CollectionPolicy) -> list[FieldPolicy]:
     """The fields of a record that wait for a person."""
-    return [field for field in policy.fields.values() if in_conflict(state, field)]
+    # Nearly every field has one entry or none, which this finds without a call for each.
+    several = {root for root, entries in state.fields.items() if len(entries) > 1}
+    if not several:
+        return []
+    return [
+        field
+        for field in policy.fields.values()
+        if field.root in several and in_conflict(state, field)
+    ]
 
 
 def is_deleted(state: RecordState, policy: CollectionPolicy) -> bool:
@@ -96,6 +104,8 @@ def is_deleted(state: RecordState, policy: CollectionPolicy) -> bool:
     Of what is confirmed the log has decided already: a delete that stands there
     was outweighed by nothing that stands beside it.
     """
+    if DELETION_ROOT not in state.fields:
+        return False
     marks = [
         (entry, mark)
         for entry in state.visible(DELETION_ROOT)

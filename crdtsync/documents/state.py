@@ -105,13 +105,17 @@ class Stub(msgspec.Struct, array_like=True, frozen=True, tag=0):
     op_id: str | None = None
 
 
-class StoredRecord(msgspec.Struct, array_like=True, frozen=True):
-    """A record at rest and in snapshots. ``seq`` is the log position as of which it stands."""
+class StoredRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A record at rest and in snapshots. ``seq`` is the log position as of which it stands.
+
+    Tuples of entries, and nothing that Python's collector has to follow for long: a first
+    sync holds a hundred thousand fields at a time, and none of them is part of a cycle.
+    """
 
     seq: int
     updated_us: int
     updated_by: str
-    fields: dict[str, list[Entry]]
+    fields: dict[str, tuple[Entry, ...]]
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -154,8 +158,13 @@ class RecordState:
         state.seq = stored.seq
         state.updated_us = stored.updated_us
         state.updated_by = stored.updated_by
+        fields = state.fields
         for root, entries in stored.fields.items():
-            state.fields[root] = {entry.id: entry for entry in entries}
+            if len(entries) == 1:
+                entry = entries[0]
+                fields[root] = {EntryId(entry.op_id, entry.n): entry}
+            else:
+                fields[root] = {entry.id: entry for entry in entries}
         return state
 
     @classmethod
@@ -165,7 +174,7 @@ class RecordState:
 
     def stored(self) -> StoredRecord:
         """The record as it lies on disk and travels in snapshots."""
-        fields = {root: [*entries.values()] for root, entries in self.fields.items() if entries}
+        fields = {root: (*entries.values(),) for root, entries in self.fields.items() if entries}
         return StoredRecord(self.seq, self.updated_us, self.updated_by, fields)
 
     def encode(self) -> bytes:

@@ -13,7 +13,13 @@ from collections.abc import Iterable
 import msgspec
 
 from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.ops import MAX_VALUES, SAFE_INTEGER, check_identifier, is_op_id
+from crdtsync.documents.ops import (
+    MAX_ID_BYTES,
+    MAX_VALUES,
+    SAFE_INTEGER,
+    check_identifier,
+    is_op_id,
+)
 from crdtsync.documents.state import FOLD_PREFIX, LogEntry, Stub
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Landmark, Paging, Receipt, SnapshotRow
@@ -77,10 +83,17 @@ def check_rows(rows: Iterable[SnapshotRow]) -> None:
     common is asked once, and nothing is called where a comparison does.
     """
     named = ""
+    collection: str | None = None
     for row in rows:
-        _check_names(row.collection, row.record)
-        _check_times(0, row.stored.updated_us, 0)
-        for root, entries in row.stored.fields.items():
+        record, stored = row.record, row.stored
+        # A short text of printable ASCII is a name; ids that come once fill no cache here.
+        is_plain = len(record) <= MAX_ID_BYTES and record.isascii() and record.isprintable()
+        if not (is_plain and record and row.collection == collection):
+            _check_names(row.collection, record)
+            collection = row.collection
+        if not 0 <= stored.updated_us <= MAX_SERVER_TIME_US:
+            _check_times(0, stored.updated_us, 0)
+        for root, entries in stored.fields.items():
             for entry in entries:
                 op_id = entry.op_id
                 is_known = op_id == named and 0 <= entry.n < MAX_VALUES

@@ -194,7 +194,7 @@ def _leave_to_snapshots(file: ReplicaFile, rows: Iterable[SnapshotRow], now_us: 
 def _rows_of(file: ReplicaFile, page: PageRows, waiting: Touched) -> Iterator[Sequence[Any]]:
     """The records as their snapshots have them, with what waits in the queue on top."""
     for row, plain in zip(page.snapshots, page.plain, strict=True):
-        is_waiting = (row.collection, row.record) in waiting
+        is_waiting = bool(waiting) and (row.collection, row.record) in waiting
         if plain is not None and not is_waiting:
             yield plain
             continue

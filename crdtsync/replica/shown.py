@@ -8,6 +8,7 @@ an array of comparable values for each field that was ever written.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 from unicodedata import is_normalized
@@ -149,15 +150,29 @@ def view(state: RecordState, policy: CollectionPolicy) -> str:
     conflict all of its candidates: none is left out until somebody chose.
     """
     parts = []
-    for field, name in named_fields(policy):
-        entries = state.fields.get(field.root)
-        if entries:
-            values = list(entries.values())
-            if len(values) == 1 and is_own_key(field, values[0].value):
-                parts.append(f"{name}:[{values[0].value}]")
-            else:
-                parts.append(f"{name}:[{','.join(_values(state, field, values))}]")
+    fields = state.fields
+    for field, name, root, is_string in _viewed(policy):
+        entries = fields.get(root)
+        if not entries:
+            continue
+        if len(entries) == 1:
+            (entry,) = entries.values()
+            value = entry.value
+            # The plainest texts are known without a call.
+            plain = is_string and value[:1] == '"' and value.isascii()
+            if plain or is_own_key(field, value):
+                parts.append(f"{name}:[{value}]")
+                continue
+        parts.append(f"{name}:[{','.join(_values(state, field, list(entries.values())))}]")
     return "{" + ",".join(parts) + "}"
+
+
+@lru_cache(maxsize=256)
+def _viewed(policy: CollectionPolicy) -> list[tuple[FieldPolicy, str, str, bool]]:
+    return [
+        (field, name, field.root, field.type.kind == "string")
+        for field, name in named_fields(policy)
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -177,12 +192,22 @@ def _values(state: RecordState, field: FieldPolicy, entries: list[Entry]) -> Ite
 
 
 def is_own_key(field: FieldPolicy, text: str) -> bool:
-    """Whether a canonical text is plainly its own comparable form: nearly all texts are."""
-    return (
-        text[:1] == '"'
-        and field.type.kind == "string"
-        and (text.isascii() or ("\\" not in text and is_normalized("NFC", text)))
-    )
+    """Whether a text is plainly its own comparable form, as days and nearly all texts are."""
+    if text[:1] != '"':
+        return False
+    kind = field.type.kind
+    if kind == "string":
+        return text.isascii() or ("\\" not in text and is_normalized("NFC", text))
+    return kind == "date" and _is_plain_date(text)
+
+
+def _is_plain_date(text: str) -> bool:
+    day = text[1:-1]
+    try:
+        # Python reads other spellings of a day, too, but writes only this one.
+        return date.fromisoformat(day).isoformat() == day and text[-1] == '"'
+    except ValueError:
+        return False
 
 
 def comparable(field: FieldPolicy, text: str) -> str:

@@ -31,6 +31,7 @@ from crdtsync.replica.file import (
     check_matches,
     prepare,
 )
+from crdtsync.replica.log_upkeep import LogUpkeep
 from crdtsync.replica.querying import add_collation
 from crdtsync.replica.shown import rebuild_views
 
@@ -75,6 +76,8 @@ class ReplicaStore:
         self._file = file
         self._path = path
         self._read_only = read_only
+        on_thread = isinstance(executor, ThreadExecutor)
+        self._upkeep = LogUpkeep(path, executor) if on_thread else None
 
     @property
     def policy(self) -> Policy:
@@ -184,6 +187,20 @@ class ReplicaStore:
 
         return await self._run(whole)
 
+    async def change_briefly(self, job: Callable[[ReplicaFile], T]) -> T:
+        """Run a job that writes a few rows. Durable when it returns, perhaps without a thread
+        in between (``Executor.run_brief``)."""
+        self._check_writable()
+
+        def whole(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return job(self._file)
+
+        written = await self._run(whole, brief=True)
+        if self._upkeep is not None:
+            self._upkeep.wrote()
+        return written
+
     async def look(
         self, job: Callable[Concatenate[ReplicaFile, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -224,17 +241,23 @@ class ReplicaStore:
     async def close(self) -> None:
         """Finish what was begun and close the file."""
         executor, self._executor = self._executor, None
-        if executor is not None:
-            await executor.close()
+        try:
+            if self._upkeep is not None:
+                await self._upkeep.ended()
+        finally:
+            if executor is not None:
+                await executor.close()
 
     def _check_writable(self) -> None:
         if self._read_only:
             raise UsageError(f"{self._path} is open for reading only; open it without read_only")
 
-    async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run(self, job: Callable[[sqlite3.Connection], T], *, brief: bool = False) -> T:
         if self._executor is None:
             raise ReplicaClosed(f"{self._path} is closed; open the replica with `async with`")
         try:
+            if brief:
+                return await self._executor.run_brief(job)
             return await self._executor.run(job)
         except sqlite3.Error as error:
             raise explain(error, self._path) from error

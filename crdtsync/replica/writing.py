@@ -36,11 +36,13 @@ class Writing:
             return [local.write(file, wanted) for wanted in writes]
 
         store = self._open_store()
+        # One by itself may hold the loop for a moment; of several, all but the first would wait.
+        change = store.change_briefly if len(writes) == 1 and not self._writes else store.change
         ended = asyncio.get_running_loop().create_future()
         self._writes.add(ended)
         try:
             # No task of its own and no shield: a write would wait for the loop three times more.
-            written = await store.change(job)
+            written = await change(job)
             self._wrote(writes)
         except asyncio.CancelledError:
             # A job that was handed in runs all the same, wholly (invariant 1): it is told of

@@ -28,7 +28,7 @@ SHOWN = Entry(OP_ID, 0, '"Kim"', 5, "kim", 7, 1)
 
 
 def row(updated_us: int = 9, entry: Entry = SHOWN, *, root: str = "r/name") -> SnapshotRow:
-    return SnapshotRow("patient", "p1", StoredRecord(1, updated_us, "kim", {root: [entry]}))
+    return SnapshotRow("patient", "p1", StoredRecord(1, updated_us, "kim", {root: (entry,)}))
 
 
 POSSIBLE: dict[str, Callable[[], None]] = {
@@ -121,6 +121,26 @@ IMPOSSIBLE: dict[str, tuple[Callable[[], None], str]] = {
     "a page with a record without a name": (
         lambda: check_rows([msgspec.structs.replace(row(), record="")]),
         "a record that cannot be: the record id is empty",
+    ),
+    "a page with a record without a collection": (
+        lambda: check_rows([msgspec.structs.replace(row(), collection="")]),
+        "a record that cannot be: the collection is empty",
+    ),
+    "a page with a record of another collection that cannot be": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), collection="a\n")]),
+        "a record that cannot be: the collection",
+    ),
+    "a page with a record whose name is too long": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), record="a" * 257)]),
+        "a record that cannot be: the record id is longer",
+    ),
+    "a page with a record whose name has a line break": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), record="a\u2028")]),
+        "a record that cannot be: the record id",
+    ),
+    "a page with a record whose name is deleted text": (
+        lambda: check_rows([row(), msgspec.structs.replace(row(), record="a\x7f")]),
+        "a record that cannot be: the record id",
     ),
     "a page with an entry of no op": (lambda: check_rows([shown(op_id="o")]), "does not name"),
     "a page with an entry before the first": (lambda: check_rows([shown(n=-1)]), "not name"),

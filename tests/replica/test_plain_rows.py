@@ -16,7 +16,8 @@ from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import SnapshotRow
 from crdtsync.replica.file import ROWS_AT_ONCE, ReplicaFile
 from crdtsync.replica.plain_rows import VALUES_REMEMBERED, PlainRows
-from crdtsync.replica.shown import confirmed_row
+from crdtsync.replica.shown import comparable as spelled
+from crdtsync.replica.shown import confirmed_row, is_own_key
 
 POLICY = Policy.parse(
     """
@@ -51,7 +52,7 @@ def op_id(n: int) -> str:
 def snapshot(fields: dict[str, Sequence[str]], record: str = "p1") -> SnapshotRow:
     number = itertools.count(1)
     stored = {
-        root: [Entry(op_id(n := next(number)), 0, v, n, "kim", n + 10, n) for v in values]
+        root: tuple(Entry(op_id(n := next(number)), 0, v, n, "kim", n + 10, n) for v in values)
         for root, values in fields.items()
     }
     return SnapshotRow("patient", record, StoredRecord(9, 9, "kim", stored))
@@ -83,6 +84,29 @@ def test_a_plain_row_is_the_one_that_the_long_way_makes(name: str, values: list[
     assert page.latest_us == max(e.effective_us for es in row.stored.fields.values() for e in es)
 
 
+@pytest.mark.parametrize("text", ['"2018-03-29"', '"0001-01-01"', '"2024-02-29"'])
+def test_a_day_is_plainly_its_own_comparable_form(text: str) -> None:
+    field = FIELDS["born"]
+    assert is_own_key(field, text)
+    assert spelled(field, text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"20180329"',
+        '"2018-W13-4"',
+        '"2018-02-30"',
+        '"2018-03-29',
+        '"2018-03-2\\u0039"',
+        '"',
+        "null",
+    ],
+)
+def test_anything_else_in_the_field_of_a_day_is_looked_at_closely(text: str) -> None:
+    assert not is_own_key(FIELDS["born"], text)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -104,7 +128,7 @@ def test_a_record_with_more_to_it_takes_the_long_way(fields: dict[str, Sequence[
 def test_so_does_an_entry_that_is_named_twice_and_a_collection_of_a_newer_policy() -> None:
     row = snapshot({"s/tags": ['"a"', '"b"']})
     first = row.stored.fields["s/tags"][0]
-    row.stored.fields["s/tags"][1] = first
+    row.stored.fields["s/tags"] = (first, first)
     other = SnapshotRow("ward", "w1", snapshot({"r/name": ['"a"']}).stored)
     assert PlainRows(POLICY).page([row, other]).plain == [None, None]
 

@@ -309,5 +309,8 @@ class GatedExecutor:
         await self.gate.wait()
         return job(self.connection)
 
+    async def run_brief(self, job: Any) -> Any:
+        return await self.run(job)
+
     async def close(self) -> None:
         self.connection.close()
