@@ -1,4 +1,4 @@
-"""A crdtsync server on a real folder, as it is by default: ``python -m … FOLDER``.
+"""A crdtsync server on a real folder, as ``crdtsync serve`` runs it: ``python -m … FOLDER``.
 
 Only the rates are raised, which are there to hold back exactly what a load generator does.
 """
@@ -14,6 +14,7 @@ import uvloop
 
 from crdtsync.policy import Policy
 from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.collecting import collect_seldom
 from crdtsync_server.service import RunningServer
 
 POLICY = Policy.parse(
@@ -37,6 +38,7 @@ async def serve(folder: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     server = RunningServer(policy=POLICY, data=folder, dev=True, access=UNLIMITED_RATES)
     async with server:
+        collect_seldom()
         print(f"port {server.port}", flush=True)
         await ended.wait()
 

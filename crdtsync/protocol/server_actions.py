@@ -32,6 +32,10 @@ class State(enum.Enum):
     LIVE = "live"
     CLOSED = "closed"
 
+    # Members are told apart by identity. Enum's own hash is a call in Python, and what may
+    # arrive is looked up for every frame.
+    __hash__ = object.__hash__
+
 
 _ANY_TIME = (HeadRequest, ReceiptsRequest, HistoryRequest, CursorReport, AcknowledgedDigest)
 ALLOWED: dict[State, tuple[type, ...]] = {

@@ -195,10 +195,11 @@ class Connection:
             or not self._sending.has_room.is_set()
         ):
             return False
+        now_us = self._service.now_us()
         try:
-            for action in self._session.receive(decode_client(frame), self._service.now_us()):
+            for action in self._session.receive(decode_client(frame), now_us):
                 if isinstance(action, Submit):
-                    self._submit(action.push, len(frame))
+                    self._submit(action.push, len(frame), now_us)
                 else:
                     self._perform([action])
         except ProtocolError as error:
@@ -223,7 +224,7 @@ class Connection:
             return
         for action in self._session.receive(message, now_us):
             if isinstance(action, Submit):
-                self._submit(action.push, len(frame))
+                self._submit(action.push, len(frame), now_us)
             elif isinstance(action, Authenticate):
                 await self._authenticate(action)
             elif isinstance(action, ReadSnapshots):
@@ -318,7 +319,7 @@ class Connection:
         await done.wait()
         bind(user_id=action.user, space=hello.space, replica_id=hello.replica_id)
 
-    def _submit(self, push: Push, size_bytes: int) -> None:
+    def _submit(self, push: Push, size_bytes: int, received_us: int) -> None:
         assert self._origin is not None
         user = self._origin.user
 
@@ -331,7 +332,8 @@ class Connection:
                 self._pause_s = min(len(answers) / rate_per_s, LONGEST_PAUSE_S)
             self._perform(self._session.answered(push, answers))
 
-        self._service.ingest.submit(PushWork(self._origin, push, size_bytes, answered))
+        work = PushWork(self._origin, push, size_bytes, answered, None, received_us)
+        self._service.ingest.submit(work)
 
     def _look_up(self, action: LookUpReceipts) -> None:
         assert self._origin is not None

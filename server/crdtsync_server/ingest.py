@@ -74,7 +74,7 @@ class Ingest:
         *,
         now_us: Callable[[], int],
         publish: Callable[[Published], None],
-        allowance: Callable[[Origin, int], int] | None = None,
+        allowance: Callable[[Origin, int, int], int] | None = None,
         bounds: Bounds = Bounds(),  # noqa: B008 - a tuple
         observer: Observer | None = None,
     ) -> None:
@@ -86,7 +86,8 @@ class Ingest:
         self._allowance = allowance
         self._now_us = now_us
         self._publish = publish
-        self._queue: deque[Work] = deque()
+        self._queue: deque[tuple[Work, int, int]] = deque()
+        """What waits, with its weight: ops and bytes."""
         self._queued_ops = 0
         self._queued_bytes = 0
         self._notes = Notes()
@@ -103,8 +104,7 @@ class Ingest:
         A queue that is full answers at once: transient, come back later.
         """
         ops, size_bytes = _weight(work)
-        if isinstance(work, PushWork):
-            work.received_us = self._now_us()
+        wait_ms = 0
         # An empty queue takes whatever comes: else a push that is larger than the queue
         # would be told to come back for ever.
         full = bool(self._queue) and (
@@ -112,22 +112,21 @@ class Ingest:
             or self._queued_bytes + size_bytes > QUEUE_BYTES
             or len(self._queue) >= QUEUE_WORKS
         )
+        if isinstance(work, PushWork):
+            work.received_us = work.received_us or self._now_us()
+            if self._allowance is not None and not full and not self._stopping:
+                wait_ms = self._allowance(work.origin, ops, work.received_us)
         if self._stopping:
             self._fail(work, Fault("restarting", "the server restarts", OVERLOADED_RETRY_MS))
         elif full:
             self._fail(work, Fault("overloaded", "the server is overloaded", OVERLOADED_RETRY_MS))
-        elif wait_ms := self._wait_ms(work):
+        elif wait_ms:
             self._fail(work, Fault("rate_limited", "too many changes in a short time", wait_ms))
         else:
-            self._queue.append(work)
+            self._queue.append((work, ops, size_bytes))
             self._queued_ops += ops
             self._queued_bytes += size_bytes
             self._work_came.set()
-
-    def _wait_ms(self, work: Work) -> int:
-        if self._allowance is None or not isinstance(work, PushWork):
-            return 0
-        return self._allowance(work.origin, len(work.push.ops))
 
     def note_cursor(self, space: str, replica_id: str, seq: int, outbox: OutboxSummary) -> None:
         """Store what a replica reports, some time soon. A newer report replaces an older."""
@@ -298,8 +297,7 @@ class Ingest:
         group: list[Work] = []
         ops_left, bytes_left = GROUP_OPS, GROUP_BYTES
         while self._queue and ops_left > 0 and bytes_left > 0:
-            work = self._queue.popleft()
-            ops, size_bytes = _weight(work)
+            work, ops, size_bytes = self._queue.popleft()
             self._queued_ops -= ops
             self._queued_bytes -= size_bytes
             if not work.origin.fenced:

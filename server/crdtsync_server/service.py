@@ -134,9 +134,9 @@ class Service:
         self._trimmer.start()
         self.access.start()
 
-    def _allowance(self, origin: Origin, count: int) -> int:
+    def _allowance(self, origin: Origin, count: int, now_us: int) -> int:
         """Milliseconds that ``origin`` has to wait before it may send ``count`` ops."""
-        quotas, now_us = self.access.quotas, self.now_us()
+        quotas = self.access.quotas
         return quotas.ops(origin.allowance, origin.user, origin.space, count, now_us)
 
     def _skews_us(self) -> list[int | None]:

@@ -78,7 +78,7 @@ class PushWork(msgspec.Struct, eq=False):
     """A condition on the record as the op finds it (If-Match); raises InvalidOp. An op that
     is known already is not checked again."""
     received_us: int = 0
-    """When its frame was read; ingest sets it."""
+    """When its frame was read; ingest sets it where that is not known."""
 
 
 @dataclass(slots=True, eq=False)

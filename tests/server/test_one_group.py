@@ -51,3 +51,27 @@ async def test_entries_decided_after_a_hello_in_its_group_reach_the_space_it_joi
     (feed,) = feeds
     assert feed.head.seq == 1
     assert feed.head != Landmark(0, b"")
+
+
+async def test_a_push_came_when_its_frame_was_read_or_else_when_it_was_submitted() -> None:
+    store = Store.in_memory()
+    asked: list[int] = []
+
+    def allowance(origin: Origin, count: int, now_us: int) -> int:
+        asked.append(now_us)
+        return 0
+
+    ingest = Ingest(
+        store, POLICY, now_us=lambda: 2_000_000, publish=Hub().publish, allowance=allowance
+    )
+    writer = Origin(SPACE, new_id(), "kim", ROLES)
+    push = push_of(write({"r/note": '"n"'}))
+    read = PushWork(writer, push, 100, lambda answers: None, received_us=1_000_000)
+    unread = PushWork(writer, push, 100, lambda answers: None)
+    ingest.submit(read)
+    ingest.submit(unread)
+    ingest.start()
+    await ingest.stop()
+    await store.close()
+
+    assert [read.received_us, unread.received_us] == asked == [1_000_000, 2_000_000]

@@ -47,7 +47,8 @@ class Bucket:
 
     def has_any(self, now_us: int) -> bool:
         """Whether something is left."""
-        self._fill(now_us)
+        if now_us != self._seen_us:
+            self._fill(now_us)
         return self._level > 0
 
     def wait_ms(self, now_us: int) -> int:
