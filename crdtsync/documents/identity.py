@@ -7,8 +7,8 @@ an item that arrives twice is one item.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
+from hashlib import blake2b
 
 from crdtsync.documents.ops import EntryId
 
@@ -16,12 +16,36 @@ CLIENT_ID_MASK = 2**53 - 1
 """Yjs client ids are JavaScript numbers; beyond 53 bits pycrdt aliases them."""
 
 
+ID_BYTES = 8
+"""Of a packed id. See ``packed_id``."""
+
+
 @lru_cache(maxsize=65_536)
 def client_id(root: str, entry_id: EntryId) -> int:
     """The client id of an entry's item (never 0)."""
-    name = f"{entry_id.op_id}/{entry_id.n}/{root}".encode()
-    number = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
-    return number & CLIENT_ID_MASK or 1
+    return _number(root, entry_id.op_id, entry_id.n)
+
+
+def packed_id(root: str, op_id: str, n: int) -> bytes:
+    """The same as ``ID_BYTES`` bytes, for keeping those of a whole record one after the other.
+
+    Not remembered: whoever keeps them asks once.
+    """
+    return _number(root, op_id, n).to_bytes(ID_BYTES, "big")
+
+
+def holds_id(packed: bytes, one: bytes) -> bool:
+    """Whether ``one`` is among ids that are packed one after the other."""
+    at = packed.find(one)
+    while at % ID_BYTES and at >= 0:
+        # The end of one id and the beginning of the next.
+        at = packed.find(one, at + 1)
+    return at >= 0
+
+
+def _number(root: str, op_id: str, n: int) -> int:
+    name = f"{op_id}/{n}/{root}".encode()
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big") & CLIENT_ID_MASK or 1
 
 
 def entry_key(entry_id: EntryId) -> str:
