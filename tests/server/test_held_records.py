@@ -92,13 +92,9 @@ def test_ids_of_entries_that_left_are_forgotten_before_they_are_many() -> None:
     held = CachedRecord.new(KEY)
     longest = 0
     for seq in range(1, 5 * IDS_LEFT_BEHIND):
-        entry, before = entry_of(seq, "r/name"), held.opened(["r/name"]).visible("r/name")
-        removed = [Removal("r/name", one.op_id, 0, "superseded") for one in before]
-        known = held.item_ids()
-        held.opened(["r/name"]).apply_entry(
-            LogEntry(*(getattr(entry, name) for name in entry.__struct_fields__[:10]),
-                     tuple(removed), entry.outcomes, 0)
-        )  # fmt: skip
+        before = [("r/name", one.op_id) for one in held.opened(["r/name"]).visible("r/name")]
+        entry, known = entry_of(seq, "r/name", *before), held.item_ids()
+        held.opened(["r/name"]).apply_entry(entry)
         own = packed_id("r/name", entry.op_id, 0)
         held.ids = known + own
         held.encode()
