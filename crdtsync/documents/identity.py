@@ -7,10 +7,12 @@ an item that arrives twice is one item.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Protocol
 
-from crdtsync.documents.ops import EntryId
+from crdtsync.documents.ops import EntryId, Op
 
 CLIENT_ID_MASK = 2**53 - 1
 """Yjs client ids are JavaScript numbers; beyond 53 bits pycrdt aliases them."""
@@ -32,6 +34,54 @@ def packed_id(root: str, op_id: str, n: int) -> bytes:
     Not remembered: whoever keeps them asks once.
     """
     return _number(root, op_id, n).to_bytes(ID_BYTES, "big")
+
+
+class Named(Protocol):
+    """Whatever is known by an op and its place in it, such as an entry."""
+
+    @property
+    def op_id(self) -> str:
+        """The op that wrote it."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Its place among the values that the op put into the field."""
+        ...
+
+
+def packed_ids(fields: Mapping[str, Iterable[Named]]) -> bytes:
+    """The packed ids of all entries of these fields. A record has many, so nothing is called
+    for each that need not be."""
+    mask = CLIENT_ID_MASK
+    numbers = [
+        int.from_bytes(
+            blake2b(f"{one.op_id}/{one.n}/{root}".encode(), digest_size=8).digest(), "big"
+        )
+        & mask
+        or 1
+        for root, entries in fields.items()
+        for one in entries
+    ]
+    return b"".join([number.to_bytes(ID_BYTES, "big") for number in numbers])
+
+
+def item_ids_of(op: Op) -> tuple[bytes, ...]:
+    """The packed ids of the items that the op's entries will be."""
+    mask, op_id = CLIENT_ID_MASK, op.op_id
+    return tuple(
+        [
+            (
+                int.from_bytes(
+                    blake2b(f"{op_id}/{n}/{root}".encode(), digest_size=8).digest(), "big"
+                )
+                & mask
+                or 1
+            ).to_bytes(ID_BYTES, "big")
+            for root, write in op.writes.items()
+            for n in range(len(write.values))
+        ]
+    )
 
 
 def holds_id(packed: bytes, one: bytes) -> bool:

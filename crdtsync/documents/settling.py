@@ -14,7 +14,7 @@ import msgspec
 
 from crdtsync.documents.clock import effective_time
 from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.identity import client_id, holds_id, packed_id
+from crdtsync.documents.identity import client_id, holds_id
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
 from crdtsync.documents.reading import is_open
 from crdtsync.documents.state import Entry, LogEntry, Outcome, RecordState, Removal
@@ -219,24 +219,12 @@ def _check_collisions(state: RecordState, op: Op) -> None:
                 raise InvalidOp("id_collision", "an entry of another op hashes alike")
 
 
-def item_ids_of(op: Op) -> tuple[bytes, ...]:
-    """The packed ids of the items that the op's entries will be."""
-    op_id = op.op_id
-    return tuple(
-        [
-            packed_id(root, op_id, n)
-            for root, write in op.writes.items()
-            for n in range(len(write.values))
-        ]
-    )
-
-
 def _check_ids(ids: ItemIds) -> None:
     """The same as ``_check_collisions``."""
     own, visible = ids
     if len(own) > 1 and len(set(own)) < len(own):
         raise InvalidOp("id_collision", "two entries of this op hash alike")
-    for one in own:
+    for one in own if visible else ():
         if one in visible and holds_id(visible, one):
             raise InvalidOp("id_collision", "an entry of another op hashes alike")
 

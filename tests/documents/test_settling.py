@@ -9,7 +9,14 @@ import pytest
 from crdtsync.documents import settling
 from crdtsync.documents.clock import FUTURE_BOUND_US
 from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.identity import ID_BYTES, client_id, holds_id, packed_id
+from crdtsync.documents.identity import (
+    ID_BYTES,
+    client_id,
+    holds_id,
+    item_ids_of,
+    packed_id,
+    packed_ids,
+)
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
 from crdtsync.documents.settling import (
     MAX_CANDIDATES,
@@ -18,7 +25,6 @@ from crdtsync.documents.settling import (
     ItemIds,
     check_against_policy,
     decide,
-    item_ids_of,
     log_entry,
 )
 from crdtsync.documents.state import Entry, RecordState, Removal
@@ -336,6 +342,9 @@ class TestCollisions:
         op = Op(op_id(3), "kim", "patient", "p1", 5, {"s/tags": FieldWrite(('"a"', '"b"'))})
         own = item_ids_of(op)
         assert own == (packed_id("s/tags", op_id(3), 0), packed_id("s/tags", op_id(3), 1))
+        state = holding(NAME, (1, '"a"'), (2, '"b"'))
+        both = packed_ids({NAME: state.visible(NAME), PHONE: ()})
+        assert both == packed_id(NAME, op_id(1), 0) + packed_id(NAME, op_id(2), 0)
         assert int.from_bytes(own[1], "big") == client_id("s/tags", EntryId(op_id(3), 1))
         state, other = RecordState("patient", "p1"), packed_id(NAME, op_id(1), 0)
         assert decided(state, op, ids=ItemIds(own, other)) == decided(state, op)

@@ -11,6 +11,7 @@ import msgspec
 
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.folding import fold_counters
+from crdtsync.documents.identity import item_ids_of
 from crdtsync.documents.ops import (
     DELETION_ROOT,
     MAX_DELETE_BASE,
@@ -26,7 +27,6 @@ from crdtsync.documents.settling import (
     ItemIds,
     check_against_policy,
     decide,
-    item_ids_of,
     log_entry,
 )
 from crdtsync.documents.state import LogEntry, RecordState

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from crdtsync.documents.identity import ID_BYTES, packed_id
+from crdtsync.documents.identity import ID_BYTES, packed_ids
 from crdtsync.documents.state import Entry, RecordState
 
 RecordKey = tuple[int, str, str]
@@ -90,14 +90,11 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
         """The packed item ids of its visible entries, and perhaps of some that left."""
         ids = self.ids
         if ids is None:
-            found = [
-                packed_id(root, entry.op_id, entry.n)
-                for root, entries in self.closed.items()
-                for entry in entries
-            ]
+            ids = packed_ids(self.closed)
             if self.state is not None:
-                found += [packed_id(root, e.op_id, e.n) for root, e in self.state.entries()]
-            ids = self.ids = b"".join(found)
+                opened = self.state.fields
+                ids += packed_ids({root: entries.values() for root, entries in opened.items()})
+            self.ids = ids
         return ids
 
     def encode(self) -> bytes:
