@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.harness.disk import resident_bytes
 from benchmarks.patients import POLICY
 from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.collecting import collect_seldom
 from crdtsync_server.service import RunningServer
 
 UNLIMITED = AccessSettings(
@@ -30,6 +31,7 @@ async def serve(folder: Path) -> None:
     """Until the input ends."""
     loop = asyncio.get_running_loop()
     async with RunningServer(policy=POLICY, data=folder, dev=True, access=UNLIMITED) as server:
+        collect_seldom()  # as `crdtsync serve` does
         print(server.url, flush=True)
         while await loop.run_in_executor(None, sys.stdin.readline):
             print(time.process_time(), resident_bytes() or "nan", flush=True)

@@ -14,6 +14,7 @@ import uvloop
 
 from crdtsync.policy import Policy
 from crdtsync_server.access.settings import AccessSettings
+from crdtsync_server.collecting import collect_seldom
 from crdtsync_server.service import RunningServer
 
 POLICY = Policy.parse(
@@ -37,6 +38,7 @@ async def serve(folder: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     server = RunningServer(policy=POLICY, data=folder, dev=True, access=UNLIMITED_RATES)
     async with server:
+        collect_seldom()  # as `crdtsync serve` does
         print(f"port {server.port}", flush=True)
         await ended.wait()
 

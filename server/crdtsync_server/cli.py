@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.util
 import inspect
 import json
@@ -156,6 +155,7 @@ def _start_logging(settings: Settings) -> None:
 
 
 async def _serve(policy: Policy, settings: Settings) -> None:
+    from crdtsync_server.collecting import collect_seldom
     from crdtsync_server.service import RunningServer
 
     server = RunningServer(
@@ -174,21 +174,13 @@ async def _serve(policy: Policy, settings: Settings) -> None:
     stop = asyncio.Event()
     _on_signals(stop)
     async with server:
-        _collect_seldom()
+        collect_seldom()
         if settings.dev:
             typer.echo(DEV_WORDS)
         typer.echo(f"crdtsync: listening on {server.url}, data in {settings.folder}")
         sys.stdout.flush()
         await stop.wait()
         typer.echo("crdtsync: stopping; everything that was taken is being saved")
-
-
-def _collect_seldom() -> None:
-    """Records in the cache live long: walking them all in every full collection is a pause
-    of 100 ms and more, and 4 % of the time at full load."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
