@@ -35,6 +35,9 @@ TAIL_PAGES = 500
 PASSES = 4
 """At most so many beside the groups, each over what came during the one before."""
 
+PAGES_PER_ROW = 0.5
+"""Until it was measured: three rows an op, and what people are at work on shares its pages."""
+
 LEAST_PAGES_PER_ROW = 0.05
 
 
@@ -55,7 +58,7 @@ class Checkpoints:
         self._beside = beside
         self._rows = 0
         self._rows_before = 0
-        self._pages_per_row = 1.0
+        self._pages_per_row = PAGES_PER_ROW
         self._task: asyncio.Task[None] | None = None
 
     def counting(self, job: Job[T]) -> Job[T]:
