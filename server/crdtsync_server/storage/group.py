@@ -56,6 +56,7 @@ from crdtsync_server.storage.receipts import (
     ENTRY_ENCODER,
     Accepted,
     find_accepted,
+    first_receipt,
     read_receipts,
 )
 from crdtsync_server.storage.retention import REGISTER
@@ -252,7 +253,7 @@ class Group:
         content = content_digest(op)
         known = self._accepted.get(key) or self._stored.get(key)
         if known is not None:
-            return _first_receipt(known, content, head.space_id)
+            return first_receipt(known, content, head.space_id)
         collection = self._policy.collections.get(op.collection)
         if collection is None:
             raise self._no_such_collection(op.collection)
@@ -487,13 +488,6 @@ class Group:
                 (note.seq, note.at_us, outbox, note.at_us, space, replica_id),
             )
         store_acknowledged(self._connection, self._sql, notes.acknowledged)
-
-
-def _first_receipt(known: Accepted, content: bytes, space_id: int) -> Receipt:
-    """What the op got when it was accepted (invariant 3). Raises InvalidOp."""
-    if known.content_digest != content or known.space_id != space_id:
-        raise InvalidOp("op_id_reused", "another op was accepted under this op_id; write it anew")
-    return known.receipt
 
 
 def _bounded(number: int) -> int:
