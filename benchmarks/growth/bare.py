@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from crdtsync_server.storage.store import CACHE_KIB, CHECKPOINT_PAGES
+from crdtsync_server.storage.checkpoints import CHECKPOINT_PAGES
+from crdtsync_server.storage.store import CACHE_KIB
 
 GROUP = 100
 """Ops a commit: as many as a busy device sends in a frame."""

@@ -40,13 +40,19 @@ def sum_of_deltas(values: list[str]) -> int | Decimal:
     return Decimal(total.strip('"')) if total.startswith('"') else int(total)
 
 
-def fold_counters(state: RecordState, *, above: int = FOLD_ABOVE) -> None:
-    """Fold each counter of ``state`` that holds more than ``above`` confirmed deltas."""
+def fold_counters(state: RecordState, *, above: int = FOLD_ABOVE) -> bool:
+    """Fold each counter of ``state`` that holds more than ``above`` confirmed deltas.
+
+    Whether there was any: then there is an entry that no op wrote.
+    """
+    folded = False
     for root, entries in state.fields.items():
         if len(entries) > above and root.startswith("c/"):
             confirmed = [entry for entry in entries.values() if entry.seq]
             if len(confirmed) > max(above, 1):
                 _fold(entries, confirmed)
+                folded = True
+    return folded
 
 
 def _fold(entries: dict[EntryId, Entry], confirmed: list[Entry]) -> None:

@@ -7,11 +7,16 @@ an item that arrives twice is one item.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Protocol
 
 from crdtsync.documents.client_codes import CLIENT_ID_MASK
-from crdtsync.documents.ops import EntryId
+from crdtsync.documents.ops import EntryId, Op
+
+ID_BYTES = 8
+"""Of a packed id. See ``packed_id``."""
 
 
 def item_id(root: str, op_id: str, n: int) -> int:
@@ -24,6 +29,53 @@ def item_id(root: str, op_id: str, n: int) -> int:
 def client_id(root: str, entry_id: EntryId) -> int:
     """The same, remembered: for who asks for all entries of a record again and again."""
     return item_id(root, *entry_id)
+
+
+def packed_id(root: str, op_id: str, n: int) -> bytes:
+    """The same as ``ID_BYTES`` bytes, for keeping those of a whole record one after the other."""
+    return item_id(root, op_id, n).to_bytes(ID_BYTES, "big")
+
+
+class Named(Protocol):
+    """Whatever is known by an op and its place in it, such as an entry."""
+
+    @property
+    def op_id(self) -> str:
+        """The op that wrote it."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Its place among the values that the op put into the field."""
+        ...
+
+
+def packed_ids(fields: Mapping[str, Iterable[Named]]) -> bytes:
+    """The packed ids of all entries of these fields."""
+    return b"".join(
+        [packed_id(root, one.op_id, one.n) for root, entries in fields.items() for one in entries]
+    )
+
+
+def item_ids_of(op: Op) -> tuple[bytes, ...]:
+    """The packed ids of the items that the op's entries will be."""
+    op_id = op.op_id
+    return tuple(
+        [
+            packed_id(root, op_id, n)
+            for root, write in op.writes.items()
+            for n in range(len(write.values))
+        ]
+    )
+
+
+def holds_id(packed: bytes, one: bytes) -> bool:
+    """Whether ``one`` is among ids that are packed one after the other."""
+    at = packed.find(one)
+    while at % ID_BYTES and at >= 0:
+        # The end of one id and the beginning of the next.
+        at = packed.find(one, at + 1)
+    return at >= 0
 
 
 def entry_key(entry_id: EntryId) -> str:

@@ -7,13 +7,14 @@ later, so every removal carries its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from crdtsync.documents.clock import effective_time
 from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.identity import client_id
+from crdtsync.documents.identity import client_id, holds_id
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
 from crdtsync.documents.reading import is_open
 from crdtsync.documents.state import Entry, LogEntry, Outcome, RecordState, Removal
@@ -49,6 +50,15 @@ class ConflictChange(msgspec.Struct, frozen=True):
     after: tuple[EntryId, ...]
     kind: str
     """``opened``, ``changed`` (candidates joined or left), ``resolved`` or ``agreed``."""
+
+
+class ItemIds(NamedTuple):
+    """The packed ids of items, for deciding on a record of which not every field is at hand."""
+
+    own: tuple[bytes, ...]
+    """Of the op's entries (``item_ids_of``)."""
+    visible: bytes
+    """Of all visible entries of the record; of others that left it as well, perhaps."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -122,14 +132,19 @@ def decide(
     received_us: int,
     graves: frozenset[tuple[str, EntryId]] | set[tuple[str, EntryId]] = frozenset(),
     ops_since: OpsSince = lambda seq: (),
+    ids: ItemIds | None = None,
 ) -> Decision:
     """Decide an op that passed ``check_op`` and ``check_against_policy``.
 
     ``graves`` are the op's own entries that a later op, received earlier, had
-    already superseded. Raises InvalidOp (``id_collision``,
-    ``too_many_candidates``, ``too_large``).
+    already superseded. With ``ids``, ``state`` need not hold more fields than those
+    that the op writes, and the register of deletion. Raises InvalidOp
+    (``id_collision``, ``too_many_candidates``, ``too_large``).
     """
-    _check_collisions(state, op)
+    if ids is None:
+        _check_collisions(state, op)
+    else:
+        _check_ids(ids)
     superseded_us = 0
     removed: list[Removal] = []
     unseen: list[tuple[str, EntryId]] = []
@@ -147,6 +162,12 @@ def decide(
     conflicts: list[ConflictChange] = []
     for root, write in op.writes.items():
         field = policy.by_root.get(root)
+        if field is not None and not graves:
+            usual = _settle_usual(state.fields.get(root, _NOTHING), root, write, field)
+            if usual is not None:
+                removed.extend(usual)
+                outcomes[root] = "applied"
+                continue
         losers, outcome, change = _settle_field(state, op, root, write, field, effective_us, graves)
         removed.extend(losers)
         outcomes[root] = outcome
@@ -198,6 +219,16 @@ def _check_collisions(state: RecordState, op: Op) -> None:
                 raise InvalidOp("id_collision", "an entry of another op hashes alike")
 
 
+def _check_ids(ids: ItemIds) -> None:
+    """The same as ``_check_collisions``."""
+    own, visible = ids
+    if len(own) > 1 and len(set(own)) < len(own):
+        raise InvalidOp("id_collision", "two entries of this op hash alike")
+    for one in own if visible else ():
+        if one in visible and holds_id(visible, one):
+            raise InvalidOp("id_collision", "an entry of another op hashes alike")
+
+
 def _settle_field(
     state: RecordState,
     op: Op,
@@ -207,10 +238,6 @@ def _settle_field(
     effective_us: int,
     graves: frozenset[tuple[str, EntryId]] | set[tuple[str, EntryId]],
 ) -> tuple[list[Removal], Outcome, ConflictChange | None]:
-    if not graves and field is not None:
-        usual = _settle_usual(state, root, write, field)
-        if usual is not None:
-            return usual, "applied", None
     new = [
         Entry(op.op_id, n, value, op.time_us, op.user, effective_us, 0)
         for n, value in enumerate(write.values)
@@ -250,22 +277,21 @@ def _settle_field(
 
 
 def _settle_usual(
-    state: RecordState, root: str, write: FieldWrite, field: FieldPolicy
-) -> list[Removal] | None:
-    """What most writes remove besides what they supersede: nothing where all count, and the
-    one entry that stands where the last one wins. None: the whole rule has to be asked."""
+    visible: Mapping[EntryId, Entry], root: str, write: FieldWrite, field: FieldPolicy
+) -> Sequence[Removal] | None:
+    """What most writes that apply remove besides what they supersede: nothing where all count
+    or where the one new entry stands alone, and the entry that stands where the last one wins.
+    None: the whole rule has to be asked."""
     if field.merge is MergeKind.COUNTER:
-        return []
-    if field.merge is not MergeKind.SERVER_LATEST:
-        return None
-    visible = state.fields.get(root, _NOTHING)
-    if len(visible) > 1:
-        return None  # it may be a conflict from when the field was ``manual``
-    return [
-        Removal(root, entry.op_id, entry.n, "lost_received")
-        for key, entry in visible.items()
-        if key not in write.supersedes
-    ]
+        return ()
+    if len(write.values) != 1 or len(visible) > 1:
+        return None  # several may be a conflict, also from when the field was ``manual``
+    for key, entry in visible.items():
+        if key not in write.supersedes:
+            if field.merge is not MergeKind.SERVER_LATEST:
+                return None
+            return (Removal(root, entry.op_id, entry.n, "lost_received"),)
+    return ()
 
 
 def _settle_by_user_time(

@@ -220,12 +220,13 @@ class RecordState:
         if entry.seq <= self.seq:
             return
         fields, op_id = self.fields, entry.op_id
+        first = EntryId(op_id, 0)  # mostly the only one of each field
         for root, values in entry.writes.items():
             standing = fields.get(root)
             if standing is None:
                 standing = fields[root] = {}
             for n, value in enumerate(values):
-                standing[EntryId(op_id, n)] = Entry(
+                standing[EntryId(op_id, n) if n else first] = Entry(
                     op_id, n, value, entry.time_us, entry.user, entry.effective_us, entry.seq
                 )
         for gone in entry.removed:

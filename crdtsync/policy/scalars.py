@@ -83,7 +83,8 @@ class StringCodec(ScalarCodec):
             and text.count('"') == 2
             and "\\" not in text
         ):
-            self._limited_text(text[1:-1], text)
+            if self.limits is not None:
+                self._limited_text(text[1:-1], text)
         else:
             ScalarCodec.check(self, text)
 
@@ -168,6 +169,13 @@ class DateCodec(ScalarCodec):
     def text(self, value: object) -> str:
         day = self._day(value)
         return self._limited(day, f'"{date.isoformat(day)}"')
+
+    def check(self, text: str) -> None:
+        # As for strings, no parser is needed: a day that exists has one spelling only.
+        if self.limits is None and text[:1] == text[-1:] == '"' and _DATE.fullmatch(text[1:-1]):
+            self._day(text[1:-1])
+        else:
+            ScalarCodec.check(self, text)
 
     def python(self, plain: object) -> object:
         return self._day(plain)

@@ -9,12 +9,20 @@ import pytest
 from crdtsync.documents import settling
 from crdtsync.documents.clock import FUTURE_BOUND_US
 from crdtsync.documents.errors import InvalidOp
-from crdtsync.documents.identity import client_id
+from crdtsync.documents.identity import (
+    ID_BYTES,
+    client_id,
+    holds_id,
+    item_ids_of,
+    packed_id,
+    packed_ids,
+)
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
 from crdtsync.documents.settling import (
     MAX_CANDIDATES,
     ConflictChange,
     Decision,
+    ItemIds,
     check_against_policy,
     decide,
     log_entry,
@@ -330,6 +338,36 @@ class TestCollisions:
         assert raised.value.code == "id_collision"
         assert decided(state, register_op(3, '"b"', PHONE)).outcomes == {PHONE: "applied"}
 
+    def test_packed_ids_of_a_whole_record_are_as_good_as_its_entries(self) -> None:
+        op = Op(op_id(3), "kim", "patient", "p1", 5, {"s/tags": FieldWrite(('"a"', '"b"'))})
+        own = item_ids_of(op)
+        assert own == (packed_id("s/tags", op_id(3), 0), packed_id("s/tags", op_id(3), 1))
+        state = holding(NAME, (1, '"a"'), (2, '"b"'))
+        both = packed_ids({NAME: state.visible(NAME), PHONE: ()})
+        assert both == packed_id(NAME, op_id(1), 0) + packed_id(NAME, op_id(2), 0)
+        assert int.from_bytes(own[1], "big") == client_id("s/tags", EntryId(op_id(3), 1))
+        state, other = RecordState("patient", "p1"), packed_id(NAME, op_id(1), 0)
+        assert decided(state, op, ids=ItemIds(own, other)) == decided(state, op)
+        with pytest.raises(InvalidOp, match="another op hashes alike") as raised:
+            decided(state, op, ids=ItemIds(own, other + own[1]))
+        assert raised.value.code == "id_collision"
+        with pytest.raises(InvalidOp, match="of this op hash alike") as raised:
+            decided(state, op, ids=ItemIds((own[0], own[0]), b""))
+        assert raised.value.code == "id_collision"
+
+    def test_packed_ids_are_found_whole_only(self) -> None:
+        first, second = bytes([0, *range(1, ID_BYTES)]), bytes(ID_BYTES)
+        across = (first + second)[3:][:ID_BYTES]
+        packed = first + second
+        assert across in packed
+        assert not holds_id(packed, across)
+        assert holds_id(packed + across, across)
+        assert holds_id(packed, first)
+        assert holds_id(packed, second)
+        assert not holds_id(b"", first)
+        state, op = RecordState("patient", "p1"), register_op(3, '"c"', NAME)
+        assert decided(state, op, ids=ItemIds((across,), packed)) == decided(state, op)
+
     def test_with_itself_there_is_none(self) -> None:
         state = holding(PHONE, (2, '"b"'))
         assert decided(state, register_op(2, '"b"', PHONE)).outcomes
@@ -398,3 +436,32 @@ class TestPolicy:
         with pytest.raises(InvalidValue) as raised:
             check_against_policy(op, PATIENT, None)
         assert (raised.value.code, raised.value.field) == ("wrong_type", "tags")
+
+
+class TestUsualWrites:
+    """A write for which the whole rule need not be asked is decided as it would be by it."""
+
+    @pytest.mark.parametrize("supersedes", [(), seen(1), seen(1, 2), seen(2)], ids=len)
+    @pytest.mark.parametrize("standing", [0, 1, 2, 3])
+    @pytest.mark.parametrize("root", [NAME, PHONE, ALLERGIES, "s/tags", "c/visits"])
+    def test_the_shorter_way_ends_where_the_whole_rule_does(
+        self,
+        root: str,
+        standing: int,
+        supersedes: tuple[EntryId, ...],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        values = ["1", "1", "2", "3"] if root == "c/visits" else ['"a"', '"a"', '"b"', '"c"']
+        if root == ALLERGIES:
+            values = [f"[{value}]" for value in values]
+        state = holding(root, *((n, values[n]) for n in range(1, standing + 1)))
+        op = register_op(9, values[0], root, () if root == "c/visits" else supersedes)
+        short = decided(state, op)
+        asked = []
+
+        def nothing_is_usual(*_: object) -> None:
+            asked.append(root)
+
+        monkeypatch.setattr(settling, "_settle_usual", nothing_is_usual)
+        assert decided(state, op) == short
+        assert asked

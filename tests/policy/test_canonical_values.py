@@ -119,6 +119,7 @@ def test_an_integral_float_is_written_as_the_integer(value: int) -> None:
         ("boolean", "1"),
         ("boolean", "True"),
         ("date", '"20240131"'),
+        ("date", '"2024-02-30"'),
         ("date", '"2024-1-31"'),
         ("date", '"2024-W05-3"'),
         ("datetime", '"2024-01-31T00:00:00Z"'),

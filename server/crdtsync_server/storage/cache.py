@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from crdtsync.documents.state import RecordState
 from crdtsync_server.storage.bounds import Filling
+from crdtsync_server.storage.held import CachedRecord, RecordKey
 
 CACHED_RECORDS = 50_000
 CACHED_BYTES = 64 * 1_048_576
@@ -14,9 +14,6 @@ CACHED_BYTES = 64 * 1_048_576
 
 CACHED_NAMES = 50_000
 """Spaces and replicas whose rows are remembered."""
-
-RecordKey = tuple[int, str, str]
-"""(space id, collection, record)."""
 
 
 @dataclass(slots=True)
@@ -27,17 +24,6 @@ class SpaceHead:
     seq: int
     digest: bytes
     received_us: int
-
-
-@dataclass(slots=True)
-class CachedRecord:
-    """A record in memory. ``row_id`` 0 means that it is not in the database yet."""
-
-    key: RecordKey
-    row_id: int
-    state: RecordState
-    size_bytes: int
-    """As last encoded, and a rough sum of what was added since."""
 
 
 class Cache:
@@ -57,6 +43,10 @@ class Cache:
         if cached is not None:
             self._records.move_to_end(key)
         return cached
+
+    def holds(self, key: RecordKey) -> bool:
+        """Whether the record is held, without using it."""
+        return key in self._records
 
     def hold(self, cached: CachedRecord) -> CachedRecord:
         """Keep a record."""

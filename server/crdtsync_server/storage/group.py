@@ -11,6 +11,7 @@ import msgspec
 
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.folding import fold_counters
+from crdtsync.documents.identity import item_ids_of
 from crdtsync.documents.ops import (
     DELETION_ROOT,
     MAX_DELETE_BASE,
@@ -21,7 +22,13 @@ from crdtsync.documents.ops import (
     check_op,
     content_digest,
 )
-from crdtsync.documents.settling import Decision, check_against_policy, decide, log_entry
+from crdtsync.documents.settling import (
+    Decision,
+    ItemIds,
+    check_against_policy,
+    decide,
+    log_entry,
+)
 from crdtsync.documents.state import LogEntry, RecordState
 from crdtsync.policy import InvalidValue, Policy
 from crdtsync.protocol.admission import Admission
@@ -39,15 +46,17 @@ from crdtsync_server.observing.recording import Recording
 from crdtsync_server.storage.acknowledged import store_acknowledged
 from crdtsync_server.storage.admitting import read_admission
 from crdtsync_server.storage.bounds import Bounds
-from crdtsync_server.storage.cache import Cache, CachedRecord, SpaceHead
+from crdtsync_server.storage.cache import Cache, SpaceHead
 from crdtsync_server.storage.conflicts import note_conflicts
 from crdtsync_server.storage.graves import NO_GRAVES, Graves
+from crdtsync_server.storage.held import CachedRecord
 from crdtsync_server.storage.keys import chain, position, uuid_bytes, uuid_text
 from crdtsync_server.storage.receipts import (
     ENTRY_DECODER,
     ENTRY_ENCODER,
     Accepted,
     find_accepted,
+    first_receipt,
     read_receipts,
 )
 from crdtsync_server.storage.retention import REGISTER
@@ -244,7 +253,7 @@ class Group:
         content = content_digest(op)
         known = self._accepted.get(key) or self._stored.get(key)
         if known is not None:
-            return _first_receipt(known, content, head.space_id)
+            return first_receipt(known, content, head.space_id)
         collection = self._policy.collections.get(op.collection)
         if collection is None:
             raise self._no_such_collection(op.collection)
@@ -255,8 +264,9 @@ class Group:
             watch.validated()
         cached = self._rows.record(head.space_id, op.collection, op.record)
         if source.check is not None:
-            source.check(op, cached.state)
-        if not cached.state.seq:
+            source.check(op, cached.whole())
+        state = cached.opened((*op.writes, DELETION_ROOT))
+        if not state.seq:
             self._cache.filling.check_record(
                 self._connection, self._sql, head.space_id, self._bounds
             )
@@ -264,13 +274,15 @@ class Group:
         if self._graves:
             graves = self._graves.of(key, head.space_id, op.collection, op.record)
         received_us = max(self._now_us, head.received_us)
+        ids = ItemIds(item_ids_of(op), cached.item_ids())
         decision = decide(
-            cached.state,
+            state,
             op,
             collection,
             received_us=received_us,
             graves=graves,
-            ops_since=lambda seq: self._ops_since(head.space_id, cached.state, seq),
+            ops_since=lambda seq: self._ops_since(head.space_id, state, seq),
+            ids=ids,
         )
         missing = self._check_unseen(head.space_id, op, decision) if decision.unseen else []
         grown_bytes = check_size(cached, op, decision)
@@ -282,12 +294,12 @@ class Group:
             seq=seq,
             digest=digest,
             received_us=received_us,
-            prev_seq=cached.state.seq,
+            prev_seq=state.seq,
         )
         encoded = ENTRY_ENCODER.encode(entry)
         accepted = Accepted(head.space_id, content, entry)
         try:
-            self._accept(head, key, accepted, decision, missing, cached)
+            self._accept(head, key, accepted, decision, missing, cached, state, ids)
         except sqlite3.Error:
             raise
         except Exception as error:
@@ -323,6 +335,8 @@ class Group:
         decision: Decision,
         missing: list[tuple[bytes, str, int]],
         cached: CachedRecord,
+        state: RecordState,
+        ids: ItemIds,
     ) -> None:
         """Make the decision true for what comes after it in this group."""
         entry = accepted.entry
@@ -338,19 +352,23 @@ class Group:
         if missing:
             dug = self._graves.dig(missing, place, entry.collection, entry.record)
             filling.graves_dug(place, entry.user, dug)
-        if not cached.state.seq:
+        if not state.seq:
             filling.record_added(head.space_id)
         if decision.removed:
-            self._keep_what_leaves(head, decision, cached)
+            self._keep_what_leaves(head, decision, cached.row_id, state)
         head.seq, head.digest, head.received_us = entry.seq, entry.digest, entry.received_us
-        cached.state.apply_entry(entry)
-        fold_counters(cached.state)
+        state.apply_entry(entry)
+        cached.ids = b"".join((ids.visible, *ids.own))
+        if fold_counters(state):
+            cached.ids = None
         self._rows.touch(cached)
         self._accepted[key] = accepted
         self._log[place] = entry
         self._rows.add_receipt(key, place)
 
-    def _keep_what_leaves(self, head: SpaceHead, decision: Decision, cached: CachedRecord) -> None:
+    def _keep_what_leaves(
+        self, head: SpaceHead, decision: Decision, row_id: int, state: RecordState
+    ) -> None:
         """A value whose own log row was trimmed is history from now on (invariant 7)."""
         log_start = self._log_starts.get(head.space_id)
         if log_start is None:
@@ -362,11 +380,11 @@ class Group:
         for gone in decision.removed:
             if not gone.root.startswith(REGISTER):
                 continue
-            entry = cached.state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
+            entry = state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
             if entry is not None and entry.seq < log_start:
                 place = position(head.space_id, entry.seq)
                 key = uuid_bytes(entry.op_id)
-                kept = (cached.row_id, gone.root, key, place, entry.value, None, None)
+                kept = (row_id, gone.root, key, place, entry.value, None, None)
                 self._connection.execute(self._sql["keep_value"], kept)
 
     def _is_accepted(self, op_id: str) -> bool:
@@ -425,17 +443,22 @@ class Group:
     # ── rows ────────────────────────────────────────────────────────────────
 
     def _prefetch(self, works: Sequence[Work]) -> None:
-        """One look-up for all op_ids of the group, in place of one each."""
+        """One look-up for all op_ids of the group, in place of one each, and for its records."""
+        records: dict[tuple[str, str], dict[str, None]] = {}
         for work in works:
             if isinstance(work, PushWork) and not work.origin.fenced:
                 for pushed in work.push.ops:
-                    self._add_key(pushed.op.op_id)
+                    op = pushed.op
+                    self._add_key(op.op_id)
+                    records.setdefault((work.origin.space, op.collection), {})[op.record] = None
                     if pushed.after is not None:
                         self._add_key(pushed.after)
         if self._keys:
             keys = list(dict.fromkeys(self._keys.values()))
             self._stored = find_accepted(self._connection, self._sql["find_receipts"], keys)
             self._graves.prefetch(keys)
+            for (space, collection), names in records.items():
+                self._rows.prefetch(space, collection, names)
 
     def _add_key(self, op_id: str) -> None:
         """Ids that nobody has checked yet: what is none has no key."""
@@ -465,13 +488,6 @@ class Group:
                 (note.seq, note.at_us, outbox, note.at_us, space, replica_id),
             )
         store_acknowledged(self._connection, self._sql, notes.acknowledged)
-
-
-def _first_receipt(known: Accepted, content: bytes, space_id: int) -> Receipt:
-    """What the op got when it was accepted (invariant 3). Raises InvalidOp."""
-    if known.content_digest != content or known.space_id != space_id:
-        raise InvalidOp("op_id_reused", "another op was accepted under this op_id; write it anew")
-    return known.receipt
 
 
 def _bounded(number: int) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+Key = TypeVar("Key", bytes, str)
 
 SEQ_BITS = 40
 """A trillion ops a space, and eight million spaces."""
@@ -43,7 +46,7 @@ def chain(previous: bytes, op_key: bytes, received_us: int) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def in_chunks(keys: Sequence[bytes]) -> Iterator[tuple[str, Sequence[bytes]]]:
+def in_chunks(keys: Sequence[Key]) -> Iterator[tuple[str, list[Key]]]:
     """Lists for ``IN (…)`` in a few fixed sizes, so that SQLite prepares each just once.
 
     Yields (placeholders, keys); the last key is repeated to fill a chunk.

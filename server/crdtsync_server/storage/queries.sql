@@ -68,6 +68,10 @@ SELECT coalesce(max(id), 0) FROM records;
 -- name: find_record
 SELECT id, state FROM records WHERE space = ? AND collection = ? AND record = ?;
 
+-- name: find_records
+SELECT record, id, state FROM records
+WHERE space = ? AND collection = ? AND record IN (/*ids*/);
+
 -- name: add_record
 INSERT INTO records (id, space, collection, record, position, state) VALUES (?, ?, ?, ?, ?, ?);
 

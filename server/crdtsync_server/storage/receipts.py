@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.state import LogEntry
 from crdtsync.policy import Policy, Visibility
 from crdtsync.protocol.messages import Receipt
@@ -39,6 +40,13 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
             and entry.collection == collection
             and root in entry.outcomes
         )
+
+
+def first_receipt(known: Accepted, content: bytes, space_id: int) -> Receipt:
+    """What the op got when it was accepted (invariant 3). Raises InvalidOp."""
+    if known.content_digest != content or known.space_id != space_id:
+        raise InvalidOp("op_id_reused", "another op was accepted under this op_id; write it anew")
+    return known.receipt
 
 
 def find_accepted(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
-from crdtsync.documents.state import RecordState
-from crdtsync_server.storage.cache import Cache, CachedRecord, RecordKey, SpaceHead
-from crdtsync_server.storage.keys import position
+from crdtsync_server.storage.cache import Cache, SpaceHead
+from crdtsync_server.storage.held import CachedRecord, RecordKey
+from crdtsync_server.storage.keys import in_chunks, position
 from crdtsync_server.work import Origin
+
+_row_id = itemgetter(2)
 
 
 class Rows:
@@ -31,6 +34,7 @@ class Rows:
         self._now_us = now_us
         self._log: list[tuple[object, ...]] = []
         self._receipts: list[tuple[bytes, int]] = []
+        self._found: dict[RecordKey, tuple[int, bytes] | None] = {}
         self._touched: dict[RecordKey, CachedRecord] = {}
         self._grown: set[str] = set()
         self.written_bytes: list[int] = []
@@ -71,21 +75,41 @@ class Rows:
         self._cache.replicas[(space_id, origin.replica_id)] = row[0]
         return int(row[0])
 
+    def prefetch(self, space: str, collection: str, records: Iterable[str]) -> None:
+        """Read records that will be asked for with one statement, in place of one each.
+
+        Nobody has checked the names yet. What is not read here is read when it is asked for.
+        """
+        head = self._cache.heads.get(space)
+        if head is None:
+            return
+        space_id, holds = head.space_id, self._cache.holds
+        names = [name for name in records if not holds((space_id, collection, name))]
+        if len(names) < 2:
+            return
+        for placeholders, chunk in in_chunks(names):
+            statement = self._sql["find_records"].replace("/*ids*/", placeholders)
+            try:
+                rows = self._connection.execute(statement, (space_id, collection, *chunk))
+            except UnicodeEncodeError:
+                continue  # half a character in a name: its op will be refused
+            found = {name: (row_id, state) for name, row_id, state in rows}
+            for name in chunk:
+                self._found[(space_id, collection, name)] = found.get(name)
+
     def record(self, space_id: int, collection: str, record: str) -> CachedRecord:
         """A record as it stands; one that is new is empty."""
         key = (space_id, collection, record)
         cached = self._cache.record(key)
         if cached is not None:
             return cached
-        row = self._connection.execute(self._sql["find_record"], key).fetchone()
+        if key in self._found:
+            row = self._found.pop(key)
+        else:
+            row = self._connection.execute(self._sql["find_record"], key).fetchone()
         if row is None:
-            return self._cache.hold(CachedRecord(key, 0, RecordState(collection, record), 0))
-        state = RecordState.decode(collection, record, row[1])
-        return self._cache.hold(CachedRecord(key, row[0], state, len(row[1])))
-
-    def touched(self) -> Iterator[tuple[RecordKey, CachedRecord]]:
-        """Records that changed since the last flush."""
-        return iter(self._touched.items())
+            return self._cache.hold(CachedRecord.new(key))
+        return self._cache.hold(CachedRecord.decode(key, *row))
 
     # ── gathering ───────────────────────────────────────────────────────────
 
@@ -129,16 +153,17 @@ class Rows:
         new: list[tuple[object, ...]] = []
         changed: list[tuple[object, ...]] = []
         for (space_id, collection, record), cached in self._touched.items():
-            data = cached.state.encode()
+            data = cached.encode()
             self._cache.resize(cached, len(data))
             self.written_bytes.append(len(data))
-            place = position(space_id, cached.state.seq)
+            place = position(space_id, cached.seq)
             if cached.row_id:
                 changed.append((place, data, cached.row_id))
             else:
                 cached.row_id = self._next_record_id()
                 new.append((cached.row_id, space_id, collection, record, place, data))
         self._touched = {}
+        changed.sort(key=_row_id)  # in the order of the table, as for receipts
         if new:
             self._connection.executemany(self._sql["add_record"], new)
         if changed:

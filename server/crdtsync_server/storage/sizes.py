@@ -5,7 +5,7 @@ from __future__ import annotations
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.ops import EntryId, Op
 from crdtsync.documents.settling import Decision
-from crdtsync_server.storage.cache import CachedRecord
+from crdtsync_server.storage.held import CachedRecord
 
 MAX_RECORD_BYTES = 8 * 1_048_576
 """A record in its stored form. A page of snapshots has to carry at least one."""
@@ -26,9 +26,9 @@ def check_size(cached: CachedRecord, op: Op, decision: Decision) -> int:
         return added
     # Close to the bound it is worth counting, and a write that frees more than it adds is taken.
     exact = sum(len(v.encode()) + ENTRY_BYTES for w in op.writes.values() for v in w.values)
-    freed = 0
+    state, freed = cached.opened(op.writes), 0
     for gone in decision.removed:
-        entry = cached.state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
+        entry = state.fields.get(gone.root, {}).get(EntryId(gone.op_id, gone.n))
         freed += 0 if entry is None else len(entry.value.encode())
     if cached.size_bytes + exact > MAX_RECORD_BYTES and exact > freed:
         raise InvalidOp(

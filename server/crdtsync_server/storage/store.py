@@ -20,6 +20,12 @@ from crdtsync.database import (
     migrate,
     queries,
 )
+from crdtsync_server.storage.checkpoints import (
+    CHECKPOINT_PAGES,
+    LATEST_CHECKPOINT_PAGES,
+    Checkpoints,
+    connect_beside,
+)
 from crdtsync_server.storage.lock import FolderLock
 from crdtsync_server.storage.migrating import prepare_migration
 
@@ -32,9 +38,6 @@ CACHE_KIB = 65_536
 """SQLite's page cache of the writing connection. The index of receipts is random
 in its keys, and what is not in the cache is read again for every op."""
 
-CHECKPOINT_PAGES = 8_000
-"""32 MB of WAL between checkpoints: hot pages are copied back once, not in every group."""
-
 
 class Store:
     """Where jobs of the server run.
@@ -45,13 +48,20 @@ class Store:
     """
 
     def __init__(
-        self, writer: Executor, reader: Executor, *, what: str, lock: FolderLock | None = None
+        self,
+        writer: Executor,
+        reader: Executor,
+        *,
+        what: str,
+        lock: FolderLock | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.sql = queries("crdtsync_server.storage", "queries.sql")
         self.what = what
         self._writer = writer
         self._reader = reader
         self._lock = lock
+        self._checkpoints = checkpoints
 
     @classmethod
     async def open(cls, folder: Path) -> Store:
@@ -64,8 +74,12 @@ class Store:
             undo.push_async_callback(writer.close)
             reader = await _open(lambda: connect_reader(path), str(path))
             undo.push_async_callback(reader.close)
+            beside = await _open(lambda: connect_beside(path), str(path))
+            undo.push_async_callback(beside.close)
+            await writer.run(_checkpoint_late)
             undo.pop_all()
-            return cls(writer, reader, what=str(path), lock=lock)
+            checkpoints = Checkpoints(writer, beside)
+            return cls(writer, reader, what=str(path), lock=lock, checkpoints=checkpoints)
         raise AssertionError("unreachable")
 
     @classmethod
@@ -80,7 +94,11 @@ class Store:
 
     async def write(self, job: Job[T]) -> T:
         """Run a job on the writing connection; sqlite3.Error comes as it is."""
-        return await self._writer.run(job)
+        if self._checkpoints is None:
+            return await self._writer.run(job)
+        result = await self._writer.run(self._checkpoints.counting(job))
+        self._checkpoints.wrote()
+        return result
 
     async def read(self, job: Job[T]) -> T:
         """Run a job on the reading connection. Raises StorageError."""
@@ -93,6 +111,8 @@ class Store:
         """Finish what was queued, close both connections, release the folder."""
         try:
             await self._reader.close()
+            if self._checkpoints is not None:
+                await self._checkpoints.close()
             await self._writer.close()
         finally:
             if self._lock is not None:
@@ -129,6 +149,10 @@ def connect_writer(path: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _checkpoint_late(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LATEST_CHECKPOINT_PAGES}")
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,150 @@
+"""The write-ahead log comes back into the file beside the groups."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from crdtsync.database import InlineExecutor, Job, transaction
+from crdtsync_server.storage import checkpoints
+from crdtsync_server.storage.checkpoints import Checkpoints, connect_beside
+from crdtsync_server.storage.store import FILE_NAME, Store, connect_reader, connect_writer
+
+T = TypeVar("T")
+
+VALUE = "x" * 3_000
+"""A page a row."""
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 100)
+    monkeypatch.setattr(checkpoints, "TAIL_PAGES", 5)
+
+
+def rows(first: int, count: int) -> Job[None]:
+    def write(connection: sqlite3.Connection) -> None:
+        with transaction(connection):
+            connection.executemany(
+                "INSERT INTO policies (version, hash, text, first_used_us) VALUES (?, '', ?, 0)",
+                [(number, VALUE) for number in range(first, first + count)],
+            )
+
+    return write
+
+
+def times_begun(folder: Path) -> int:
+    """How often the log has begun anew: a number in its header."""
+    with open(folder / f"{FILE_NAME}-wal", "rb") as wal:
+        return int.from_bytes(wal.read(16)[12:], "big")
+
+
+def stored(folder: Path) -> int:
+    with closing(connect_reader(folder / FILE_NAME)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM policies").fetchone()
+    return int(count)
+
+
+async def ended(one: Checkpoints) -> None:
+    if one._task is not None:
+        await asyncio.wait([one._task])
+
+
+async def test_the_log_begins_anew_and_no_commit_waits_for_it(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    one = store._checkpoints
+    assert one is not None
+    await store.write(rows(0, 1))
+    begun, begins = times_begun(tmp_path), 0
+    for nth in range(40):
+        await store.write(rows(1 + nth * 10, 10))
+        begins += one._task is not None
+        await ended(one)
+    # The row that comes next is the first of a new log.
+    assert begins >= 2
+    assert times_begun(tmp_path) >= begun + begins - 1
+    assert stored(tmp_path) == 401
+    await store.close()
+    assert stored(tmp_path) == 401
+
+
+async def test_commits_go_on_while_it_copies(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    one = store._checkpoints
+    assert one is not None
+    for nth in range(100):
+        await store.write(rows(nth * 10, 10))
+    assert stored(tmp_path) == 1_000
+    await store.close()
+    assert stored(tmp_path) == 1_000
+
+
+async def test_a_short_log_is_left_alone(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    one = store._checkpoints
+    assert one is not None
+    await store.write(rows(0, 20))
+    assert one._task is None
+    await store.close()
+
+
+class Spoiled(InlineExecutor):
+    """Fails a number of times."""
+
+    def __init__(self, connection: sqlite3.Connection, *, times: int) -> None:
+        super().__init__(connection)
+        self._times = times
+
+    async def run(self, job: Job[T]) -> T:
+        if self._times:
+            self._times -= 1
+            raise sqlite3.OperationalError("disk I/O error")
+        return await super().run(job)
+
+
+async def test_where_it_fails_writing_goes_on_and_it_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / FILE_NAME
+    writer = InlineExecutor(connect_writer(str(path)))
+    beside = Spoiled(connect_beside(path), times=1)
+    one = Checkpoints(writer, beside)
+    store = Store(writer, InlineExecutor(connect_reader(path)), what=str(path), checkpoints=one)
+    await store.write(rows(500, 1))
+    begun = times_begun(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        await store.write(rows(0, 200))
+        await ended(one)
+    assert "could not be copied back: disk I/O error" in caplog.text
+    await store.write(rows(200, 200))
+    await ended(one)
+    await store.write(rows(400, 1))
+    assert times_begun(tmp_path) == begun + 1
+    assert stored(tmp_path) == 402
+    await store.close()
+
+
+async def test_a_reader_that_holds_on_to_an_old_state_hinders_nobody(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    one = store._checkpoints
+    assert one is not None
+    with closing(connect_reader(tmp_path / FILE_NAME)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM policies").fetchone() == (0,)
+        for nth in range(5):
+            await store.write(rows(nth * 150, 150))
+            await ended(one)
+        assert reader.execute("SELECT count(*) FROM policies").fetchone() == (0,)
+    begun = times_begun(tmp_path)
+    for nth in range(5, 7):
+        await store.write(rows(nth * 150, 150))
+        await ended(one)
+    assert times_begun(tmp_path) > begun
+    assert stored(tmp_path) == 7 * 150
+    await store.close()
