@@ -101,7 +101,7 @@ class Book:
         """
         made = self.notes[op.op_id].op
         allowed: set[EntryId] = set()
-        todo = [*(made.writes[root].supersedes if root in made.writes else ())]
+        todo = [*self._seen_by(op.op_id, root)]
         if made.replaces is not None:
             todo.extend(self._seen_by(made.replaces, root))
             todo.extend(EntryId(made.replaces, n) for n in range(10))
