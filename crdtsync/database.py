@@ -58,8 +58,10 @@ class Executor(Protocol):
         ...
 
     async def run_brief(self, job: Job[T]) -> T:
-        """Run a job that takes one small commit and no more. An executor with a thread of its
-        own may run it on the caller's, where that is quicker and nobody waits for it long."""
+        """Run a job that takes one small commit and no more, and that has done nothing where
+        SQLite refuses it the lock. An executor with a thread of its own may run it on the
+        caller's, where that is quicker and nobody waits for it long. Such a commit copies
+        nothing back from the write-ahead log: the caller has that seen to."""
         ...
 
     async def close(self) -> None:
@@ -125,6 +127,7 @@ class ThreadExecutor:
 
     def __init__(self, connection: _JobConnection) -> None:
         self._connection = connection
+        self._patience = _Patience()
         self._closed = False
         self._handed_in = 0
         """Jobs for the thread; counted by the loop's thread alone."""
@@ -140,9 +143,12 @@ class ThreadExecutor:
 
     async def run(self, job: Job[T]) -> T:
         """Run ``job`` on the thread; a cancelled caller does not stop it."""
+        if self._closed:
+            raise sqlite3.ProgrammingError("the connection is closed")
 
         def counted(connection: sqlite3.Connection) -> T:
             try:
+                self._patience.regain(connection)
                 return job(connection)
             finally:
                 self._ended += 1
@@ -164,16 +170,55 @@ class ThreadExecutor:
         is_idle = self._handed_in == self._ended and not self._closed
         if not is_idle or self._quick_ones < QUICK_ONES:
             return await self.run(timed)
-        result = timed(self._connection.own)
-        # A caller that does nothing but write still lets the others have their turns.
-        await asyncio.sleep(0)
-        return result
+        own = self._connection.own
+        try:
+            self._patience.lose(own)
+            result = timed(own)
+        except BaseException as error:
+            # A signal's handler may raise between any two steps, a BEGIN and its block, too.
+            if own.in_transaction:
+                own.execute("ROLLBACK")
+            if not is_busy(error):
+                raise
+        else:
+            # A caller that does nothing but write still lets the others have their turns.
+            await asyncio.sleep(0)
+            return result
+        # Another process holds the lock: that is waited for where nobody is held up.
+        return await self.run(timed)
 
     async def close(self) -> None:
         """Finish what was queued and end the thread."""
         if not self._closed:
             self._closed = True
             await asyncio.shield(self._connection.close())
+
+
+class _Patience:
+    """What a connection waits for: on its own thread for another process's lock, and for the
+    log to be copied back when it is long; on the event loop's for neither."""
+
+    def __init__(self) -> None:
+        self._is_lost = False
+        self._checkpoint_pages = 0
+
+    def lose(self, connection: sqlite3.Connection) -> None:
+        """From now on the connection is used on the event loop's thread."""
+        if self._is_lost:
+            return
+        ((self._checkpoint_pages,),) = connection.execute("PRAGMA wal_autocheckpoint").fetchall()
+        self._is_lost = True
+        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+        connection.execute("PRAGMA busy_timeout = 0").fetchall()
+
+    def regain(self, connection: sqlite3.Connection) -> None:
+        """It is used on its own again."""
+        if not self._is_lost:
+            return
+        pages = self._checkpoint_pages
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}").fetchall()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
+        self._is_lost = False
 
 
 def connect_durable(
@@ -185,6 +230,9 @@ def connect_durable(
     ``check`` may refuse the file before anything in it is changed: choosing WAL
     already writes to it.
     """
+    if path != ":memory:":
+        # SQLite keeps the log beside the file itself, not beside a link to it.
+        path = os.path.realpath(path)
     if path != ":memory:" and os.path.exists(f"{path}-wal"):
         if check is not None:
             # Another program's file is not ours to mend: it may be at work on it.
@@ -344,6 +392,12 @@ def _schema_number(connection: sqlite3.Connection, files: list[str], what: str) 
             f"{len(files)}); install a newer version"
         )
     return current
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether SQLite was refused a lock that another connection holds."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    return code.startswith("SQLITE_BUSY")
 
 
 def is_damage(error: BaseException | None) -> bool:

@@ -34,6 +34,7 @@ from crdtsync.replica.file import (
 from crdtsync.replica.log_upkeep import LogUpkeep
 from crdtsync.replica.querying import add_collation
 from crdtsync.replica.shown import rebuild_views
+from crdtsync.wholly import wholly
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +63,12 @@ def check_can_begin(path: str, *, space: str | None, policy: Policy | None) -> N
         raise NotAReplica(f"{path} is a folder; name a file in it")
 
 
+def _own_name(path: str) -> str:
+    """A file's name for good: the process may move on to another folder, where the same name
+    is another file's. Through no link, since SQLite keeps the log beside the file itself."""
+    return os.path.realpath(path)
+
+
 class ReplicaStore:
     """Runs functions of (file, …) inside transactions on the file's executor.
 
@@ -76,8 +83,7 @@ class ReplicaStore:
         self._file = file
         self._path = path
         self._read_only = read_only
-        on_thread = isinstance(executor, ThreadExecutor)
-        self._upkeep = LogUpkeep(path, executor) if on_thread else None
+        self._upkeep: LogUpkeep | None = None
 
     @property
     def policy(self) -> Policy:
@@ -124,6 +130,7 @@ class ReplicaStore:
         def prepare_inside(connection: sqlite3.Connection) -> Policy:
             return prepare(connection, path=path, space=space, policy=policy, replica_id=replica_id)
 
+        real = _own_name(path)
         try:
             if executor is not None:
                 pass
@@ -131,7 +138,7 @@ class ReplicaStore:
                 executor = InlineExecutor(connect_durable(MEMORY))
             else:
                 executor = await ThreadExecutor.open(
-                    lambda: connect_durable(path, lambda found: check_is_replica(found, path))
+                    lambda: connect_durable(real, lambda found: check_is_replica(found, path))
                 )
             file = await executor.run(begin)
         except sqlite3.Error as error:
@@ -142,7 +149,10 @@ class ReplicaStore:
             if executor is not None:
                 await executor.close()
             raise
-        return cls(executor, file, path)
+        store = cls(executor, file, path)
+        if isinstance(executor, ThreadExecutor):
+            store._upkeep = LogUpkeep(real, executor)
+        return store
 
     @classmethod
     async def open_to_read(cls, path: str, *, space: str | None) -> ReplicaStore:
@@ -239,14 +249,17 @@ class ReplicaStore:
         await self._run(checkpoint)
 
     async def close(self) -> None:
-        """Finish what was begun and close the file."""
+        """Finish what was begun and close the file, even if that is cancelled."""
         executor, self._executor = self._executor, None
+        if executor is not None:
+            await wholly(self._end(executor))
+
+    async def _end(self, executor: Executor) -> None:
         try:
             if self._upkeep is not None:
                 await self._upkeep.ended()
         finally:
-            if executor is not None:
-                await executor.close()
+            await executor.close()
 
     def _check_writable(self) -> None:
         if self._read_only:

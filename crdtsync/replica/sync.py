@@ -40,7 +40,7 @@ from crdtsync.replica.questions import Question, Questions
 from crdtsync.replica.signing_in import SIGN_IN_CODES, SignIns, Token, ask_for
 from crdtsync.replica.store import ReplicaStore
 from crdtsync.replica.transport import ConnectionLost, Dial, Transport
-from crdtsync.replica.wholly import wholly
+from crdtsync.wholly import wholly
 
 STEADY_AFTER_US = 5_000_000
 """A connection that lasted this long was a success; shorter ones count as failures,

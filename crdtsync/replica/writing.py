@@ -44,7 +44,7 @@ class Writing:
             # No task of its own and no shield: a write would wait for the loop three times more.
             written = await change(job)
             self._wrote(writes)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             # A job that was handed in runs all the same, wholly (invariant 1): it is told of
             # when the next one has run.
             self._later(self._tell_of(store, writes))

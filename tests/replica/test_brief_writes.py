@@ -1,22 +1,24 @@
-"""Small writes on a quick disk: without a thread in between, and with room in the log."""
+"""Small writes on a quick disk: without a thread in between."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import shutil
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from crdtsync import Replica, database
-from crdtsync.database import QUICK_ONES, ThreadExecutor, connect_durable
-from crdtsync.replica.log_upkeep import CHECKPOINT_WRITES, RESERVED_BYTES, reserve_space
-from tests.replica.wards import replica
+from crdtsync import database
+from crdtsync.database import (
+    BUSY_TIMEOUT_MS,
+    QUICK_ONES,
+    ThreadExecutor,
+    connect_durable,
+    transaction,
+)
 
 
 @pytest.fixture(name="thread")
@@ -128,94 +130,64 @@ class TestWhereABriefJobRuns:
     async def test_a_closed_executor_takes_none(self, thread: ThreadExecutor) -> None:
         await trusted(thread)
         await thread.close()
-        with pytest.raises((sqlite3.ProgrammingError, ValueError)):
+        with pytest.raises(sqlite3.ProgrammingError, match="the connection is closed"):
             await thread.run_brief(where)
+        with pytest.raises(sqlite3.ProgrammingError, match="the connection is closed"):
+            await thread.run(where)
 
 
-class TestRoomInTheLog:
-    async def test_a_device_that_writes_on_has_room_and_the_log_stays_within_it(
-        self, tmp_path: Path
+class TestWhatTheLoopIsNotHeldUpBy:
+    async def test_another_process_that_writes_is_waited_for_on_the_thread(
+        self, thread: ThreadExecutor, tmp_path: Path
     ) -> None:
-        path = tmp_path / "a.db"
-        writes = CHECKPOINT_WRITES * 3 + 5
-        async with replica(path) as tablet:
-            await write(tablet, range(5))
-            assert log_bytes(path) < RESERVED_BYTES
-            await write(tablet, range(5, writes))
-            assert log_bytes(path) == RESERVED_BYTES
-            assert tablet.collection("patient")[f"p{writes - 1}"]["age"] == writes - 1
-        async with replica(path) as tablet:
-            assert len(tablet.outbox) == writes
+        await trusted(thread)
+        with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writing = asyncio.create_task(thread.run_brief(begun))
+            await asyncio.sleep(0)  # comes back while the lock is held
+            assert not writing.done()
+            other.execute("ROLLBACK")
+            assert await writing != threading.get_ident()
+        assert await thread.run_brief(begun) != threading.get_ident()
 
-    async def test_what_was_written_into_reserved_room_outlives_a_crash(
-        self, tmp_path: Path
+    async def test_a_log_that_is_long_is_copied_back_by_the_thread_alone(
+        self, thread: ThreadExecutor
     ) -> None:
-        """Invariant 1: the zeros behind the last commit are no part of the log."""
-        path, left = tmp_path / "a.db", tmp_path / "left.db"
-        async with replica(path) as tablet:
-            for upto in (20, CHECKPOINT_WRITES + 20):
-                await write(tablet, range(upto))
-                assert log_bytes(path) == RESERVED_BYTES
-                for end in ("", "-wal"):
-                    shutil.copy(f"{path}{end}", f"{left}{end}")
-                async with replica(left) as found:
-                    patients = found.collection("patient")
-                    assert [patients[f"p{n}"]["age"] for n in range(upto)] == [*range(upto)]
-                async with replica(path, read_only=True) as beside:
-                    assert len(beside.collection("patient")) == upto
+        await thread.run(lambda connection: connection.execute("PRAGMA wal_autocheckpoint = 1"))
+        patience = await thread.run(waits)
+        assert patience == (1, BUSY_TIMEOUT_MS)
+        await trusted(thread)
+        assert await thread.run_brief(waits) == (0, 0)
+        assert await thread.run_brief(waits) == (0, 0)
+        assert await thread.run(waits) == patience
+        assert await thread.run_brief(waits) == (0, 0)
 
-    async def test_an_emptied_log_may_be_given_room_before_anything_is_written(
-        self, tmp_path: Path
+    async def test_a_signal_between_two_steps_leaves_no_transaction_open(
+        self, thread: ThreadExecutor
     ) -> None:
-        path, left = tmp_path / "a.db", tmp_path / "left.db"
-        async with replica(path) as tablet:
-            await write(tablet, range(3))
-            await tablet._open_store().empty_log()
-            assert log_bytes(path) == 0
-            reserve_space(f"{path}-wal", RESERVED_BYTES)
-            for upto in (3, 6):
-                await write(tablet, range(upto))
-                for end in ("", "-wal"):
-                    shutil.copy(f"{path}{end}", f"{left}{end}")
-                async with replica(left) as found:
-                    assert len(found.collection("patient")) == upto
-                async with replica(path, read_only=True) as beside:
-                    assert len(beside.collection("patient")) == upto
+        await trusted(thread)
 
-    async def test_a_disk_without_room_for_it_gets_back_what_was_taken(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "a.db"
+        def interrupted(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            raise Interrupt
 
-        def full(fd: int) -> None:
-            assert os.fstat(fd).st_size == RESERVED_BYTES
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        async with replica(path) as tablet:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "fsync", full)
-                await write(tablet, range(30))
-                assert 0 < log_bytes(path) < RESERVED_BYTES
-            assert len(tablet.outbox) == 30
-
-    def test_a_log_that_is_long_enough_stays_as_it_is(self, tmp_path: Path) -> None:
-        log = tmp_path / "log"
-        log.write_bytes(b"frames")
-        reserve_space(str(log), 3)
-        assert log.read_bytes() == b"frames"
-        reserve_space(str(log), 8)
-        assert log.read_bytes() == b"frames\0\0"
+        with pytest.raises(Interrupt):
+            await thread.run_brief(interrupted)
+        assert await thread.run(begun)
 
 
-async def write(tablet: Replica, numbers: range) -> None:
-    """One write after the other, each durable before the next."""
-    patients = tablet.collection("patient")
-    for n in numbers:
-        await patients.update(f"p{n}", age=n)
-    store = tablet._open_store()
-    await store.look(lambda file: None)  # what was begun beside the writes is over
+class Interrupt(BaseException):
+    """What the handler of a signal may raise anywhere."""
 
 
-def log_bytes(path: Path) -> int:
-    """How long the file of the log is."""
-    return path.with_name(f"{path.name}-wal").stat().st_size
+def begun(connection: sqlite3.Connection) -> int:
+    """A job that writes and tells on which thread."""
+    with transaction(connection):
+        return where(connection)
+
+
+def waits(connection: sqlite3.Connection) -> tuple[int, int]:
+    """From how many pages on a commit copies the log back; how long it waits for a lock."""
+    names = ("wal_autocheckpoint", "busy_timeout")
+    pages, milliseconds = (connection.execute(f"PRAGMA {name}").fetchall()[0][0] for name in names)
+    return pages, milliseconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ import pytest
 from crdtsync.database import InlineExecutor, Job, transaction
 from crdtsync_server.storage import checkpoints
 from crdtsync_server.storage.checkpoints import Checkpoints, connect_beside
+from crdtsync_server.storage.lock import FolderInUse, FolderLock
 from crdtsync_server.storage.store import FILE_NAME, Store, connect_reader, connect_writer
 
 T = TypeVar("T")
@@ -49,6 +51,11 @@ def stored(folder: Path) -> int:
     with closing(connect_reader(folder / FILE_NAME)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM policies").fetchone()
     return int(count)
+
+
+async def is_closing(one: Checkpoints) -> None:
+    while not one._is_over:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
 
 
 async def ended(one: Checkpoints) -> None:
@@ -148,3 +155,67 @@ async def test_a_reader_that_holds_on_to_an_old_state_hinders_nobody(tmp_path: P
     assert times_begun(tmp_path) > begun
     assert stored(tmp_path) == 7 * 150
     await store.close()
+
+
+async def test_behind_such_a_reader_it_is_not_tried_with_every_row(tmp_path: Path) -> None:
+    """The log does not begin anew then, and its length says nothing of what a row takes."""
+    store = await Store.open(tmp_path)
+    one = store._checkpoints
+    assert one is not None
+    with closing(connect_reader(tmp_path / FILE_NAME)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM policies").fetchone()
+        await store.write(rows(0, 1_000))
+        await ended(one)
+        begins = 0
+        for nth in range(120):
+            await store.write(rows(1_000 + nth, 1))
+            begins += one._task is not None
+            await ended(one)
+        assert begins <= 120 * checkpoints.MOST_PAGES_PER_ROW / checkpoints.CHECKPOINT_PAGES
+    await store.close()
+
+
+class TestTheEnd:
+    async def test_nothing_begins_once_the_store_closes(self, tmp_path: Path) -> None:
+        store = await Store.open(tmp_path)
+        one = store._checkpoints
+        assert one is not None
+        may_end = threading.Event()
+
+        def late(connection: sqlite3.Connection) -> None:
+            may_end.wait(10)
+            rows(0, 300)(connection)
+
+        writing = asyncio.create_task(store.write(late))
+        await asyncio.sleep(0)
+        closing_it = asyncio.create_task(store.close())
+        await is_closing(one)
+        may_end.set()
+        await asyncio.gather(writing, closing_it)
+        assert one._task is None
+        assert stored(tmp_path) == 300
+
+    async def test_a_cancelled_one_keeps_the_folder_until_everything_is_closed(
+        self, tmp_path: Path
+    ) -> None:
+        store = await Store.open(tmp_path)
+        one = store._checkpoints
+        assert one is not None
+        may_end = threading.Event()
+        held = asyncio.create_task(one._beside.run(lambda _: may_end.wait(10)))
+        one._task = held  # type: ignore[assignment]  # a checkpoint that takes its time
+        ending = asyncio.create_task(store.close())
+        await is_closing(one)
+        ending.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        with pytest.raises(FolderInUse):
+            FolderLock(tmp_path)
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+        for executor in (store._writer, store._reader, one._beside):
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                await executor.run(stored)  # type: ignore[arg-type]
+        FolderLock(tmp_path).release()

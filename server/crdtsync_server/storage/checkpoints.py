@@ -40,6 +40,10 @@ PAGES_PER_ROW = 0.5
 
 LEAST_PAGES_PER_ROW = 0.05
 
+MOST_PAGES_PER_ROW = 4.0
+"""Behind a reader that holds on to an old state the log does not begin anew, and is ever longer
+than what the rows since the last time took."""
+
 
 class _Progress(NamedTuple):
     """What ``PRAGMA wal_checkpoint`` answers."""
@@ -60,6 +64,7 @@ class Checkpoints:
         self._rows_before = 0
         self._pages_per_row = PAGES_PER_ROW
         self._task: asyncio.Task[None] | None = None
+        self._is_over = False
 
     def counting(self, job: Job[T]) -> Job[T]:
         """The job, and afterwards a look at how many rows were changed by then."""
@@ -73,9 +78,9 @@ class Checkpoints:
         return counted
 
     def wrote(self) -> None:
-        """A job is done: begin, if the log has become long enough."""
+        """A job is done: begin, if the log has become long enough and the store stays open."""
         pages = (self._rows - self._rows_before) * self._pages_per_row
-        if pages >= CHECKPOINT_PAGES and self._task is None:
+        if pages >= CHECKPOINT_PAGES and self._task is None and not self._is_over:
             self._task = asyncio.create_task(self._run(), name="crdtsync checkpoint")
 
     async def _run(self) -> None:
@@ -93,13 +98,15 @@ class Checkpoints:
             done = await self._beside.run(_checkpoint)
             if nth == 0 and done.pages > 0:
                 # How many pages a row takes depends on what people write to.
-                self._pages_per_row = max(done.pages / rows, LEAST_PAGES_PER_ROW)
+                measured = done.pages / max(rows, 1)
+                self._pages_per_row = min(max(measured, LEAST_PAGES_PER_ROW), MOST_PAGES_PER_ROW)
             if done.blocked or done.pages - done.copied <= TAIL_PAGES:
                 break
         await self._writer.run(_checkpoint)
 
     async def close(self) -> None:
-        """Let a checkpoint that runs end, and close its connection."""
+        """Let a checkpoint that runs end, begin no other, and close the connection beside."""
+        self._is_over = True
         if self._task is not None:
             await asyncio.wait([self._task])
         await self._beside.close()

@@ -20,6 +20,7 @@ from crdtsync.database import (
     migrate,
     queries,
 )
+from crdtsync.wholly import wholly
 from crdtsync_server.storage.checkpoints import (
     CHECKPOINT_PAGES,
     LATEST_CHECKPOINT_PAGES,
@@ -108,15 +109,18 @@ class Store:
             raise explain(error, self.what) from error
 
     async def close(self) -> None:
-        """Finish what was queued, close both connections, release the folder."""
-        try:
-            await self._reader.close()
-            if self._checkpoints is not None:
-                await self._checkpoints.close()
-            await self._writer.close()
-        finally:
+        """Finish what was queued, close the connections, release the folder: in that order,
+        even if that is cancelled. Another server may open the folder afterwards."""
+        await wholly(self._end())
+
+    async def _end(self) -> None:
+        async with contextlib.AsyncExitStack() as ending:
             if self._lock is not None:
-                self._lock.release()
+                ending.callback(self._lock.release)
+            ending.push_async_callback(self._writer.close)
+            if self._checkpoints is not None:
+                ending.push_async_callback(self._checkpoints.close)
+            ending.push_async_callback(self._reader.close)
 
 
 def _make_folder(folder: Path) -> None:
