@@ -49,7 +49,7 @@ def redact_record(collection: str, stored: StoredRecord, seen: Visibility) -> St
     newest = _newest(entry for entries in fields.values() for entry in entries)
     if newest is None:
         return None
-    return StoredRecord(newest.seq, newest.effective_us, newest.user, fields)
+    return StoredRecord.of(newest.seq, newest.effective_us, newest.user, fields)
 
 
 def redact_state(state: RecordState, seen: Visibility) -> bool:

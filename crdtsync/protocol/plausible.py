@@ -8,7 +8,7 @@ in the log that the next hello is refused for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -20,7 +20,7 @@ from crdtsync.documents.ops import (
     check_identifier,
     is_op_id,
 )
-from crdtsync.documents.state import FOLD_PREFIX, LogEntry, Stub
+from crdtsync.documents.state import FOLD_PREFIX, LogEntry, StoredOp, Stub
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Landmark, Paging, Receipt, SnapshotRow
 
@@ -82,7 +82,6 @@ def check_rows(rows: Iterable[SnapshotRow]) -> None:
     A first sync asks this of every value there is, so what all entries of an op have in
     common is asked once, and nothing is called where a comparison does.
     """
-    named = ""
     collection: str | None = None
     for row in rows:
         record, stored = row.record, row.stored
@@ -93,22 +92,35 @@ def check_rows(rows: Iterable[SnapshotRow]) -> None:
             collection = row.collection
         if not 0 <= stored.updated_us <= MAX_SERVER_TIME_US:
             _check_times(0, stored.updated_us, 0)
-        for root, entries in stored.fields.items():
-            for entry in entries:
-                op_id = entry.op_id
-                is_known = op_id == named and 0 <= entry.n < MAX_VALUES
-                if not is_known and not (root[:2] == "c/" and op_id.startswith(FOLD_PREFIX)):
-                    _check_entry_id(op_id, entry.n)
-                    named = op_id
-                if not (
-                    0 <= entry.time_us <= SAFE_INTEGER
-                    and 0 <= entry.effective_us <= MAX_SERVER_TIME_US
-                ):
-                    _check_times(entry.time_us, 0, entry.effective_us)
+        folded = _check_ops(stored.ops)
+        count = len(stored.ops)
+        for root, values in stored.values.items():
+            for one in values:
+                if one.op >= count:
+                    raise ProtocolError(
+                        f"a record names {count} ops, and a value of {root} is of op {one.op}"
+                    )
+                if not 0 <= one.n < MAX_VALUES:
+                    _check_entry_id(stored.ops[one.op].op_id, one.n)
+                if folded and one.op in folded and root[:2] != "c/":
+                    _check_entry_id(stored.ops[one.op].op_id, one.n)
                 try:
-                    _is_json(entry.value)
+                    _is_json(one.value)
                 except _NOT_JSON as error:
                     raise ProtocolError(f"a value is not JSON: {error}") from error
+
+
+def _check_ops(ops: Sequence[StoredOp]) -> set[int]:
+    """Ops that a record names. Gives the places of those that only a counter may have: sums."""
+    folded = set()
+    for place, op in enumerate(ops):
+        if op.op_id.startswith(FOLD_PREFIX):
+            folded.add(place)
+        else:
+            _check_entry_id(op.op_id, 0)
+        if not (0 <= op.time_us <= SAFE_INTEGER and 0 <= op.effective_us <= MAX_SERVER_TIME_US):
+            _check_times(op.time_us, 0, op.effective_us)
+    return folded
 
 
 def _check_names(collection: str, record: str) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.folding import FOLD_ABOVE, add_deltas, sum_of_deltas
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark
-from crdtsync.documents.state import Entry
+from crdtsync.documents.state import StoredRecord, StoredValue
 from crdtsync.policy import FieldPolicy, MergeKind, Policy
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import SnapshotRow
@@ -104,34 +104,30 @@ class PlainRows:
     def _row(self, snapshot: SnapshotRow) -> Sequence[Any] | None:
         stored = snapshot.stored
         rules = self._rules.get(snapshot.collection)
-        if not rules or not stored.fields:
+        if not rules or not stored.values:
             return None
         parts = []
-        latest_us = self._latest_us
-        for root, entries in stored.fields.items():
+        for root, values in stored.values.items():
             rule = rules.get(root)
             if rule is None:
                 return None
-            if len(entries) == 1:
-                entry = entries[0]
-                value = entry.value
-                if entry.effective_us > latest_us:
-                    latest_us = entry.effective_us
+            if len(values) == 1:
+                value = values[0].value
                 if not (rule.is_text and value[:1] == '"' and value.isascii()):
                     value = rule.shown(value)
-            elif rule.several and 1 < len(entries) <= FOLD_ABOVE and _are_distinct(entries):
-                value = rule.shown_of([entry.value for entry in entries])
-                latest_us = max(latest_us, *[entry.effective_us for entry in entries])
+            elif rule.several and 1 < len(values) <= FOLD_ABOVE and _are_distinct(stored, values):
+                value = rule.shown_of([one.value for one in values])
             else:
                 return None
             parts.append(f"{rule.opening}{value}]")
-        self._latest_us = latest_us
+        for op in stored.ops:
+            self._latest_us = max(self._latest_us, op.effective_us)
         view = f"{{{','.join(parts)}}}"
         return snapshot.collection, snapshot.record, _STORED.encode(stored), view, 0, 0, 0
 
 
-def _are_distinct(entries: Sequence[Entry]) -> bool:
-    return len({entry.id for entry in entries}) == len(entries)
+def _are_distinct(stored: StoredRecord, values: Sequence[StoredValue]) -> bool:
+    return len({(stored.ops[one.op].op_id, one.n) for one in values}) == len(values)
 
 
 def check_fits(field: FieldPolicy | None, root: str, values: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from crdtsync.documents.compaction import compacted, mark_of
@@ -12,7 +13,14 @@ from crdtsync.documents.errors import DocumentError
 from crdtsync.documents.folding import FOLD_ABOVE, add_deltas, fold_counters, sum_of_deltas
 from crdtsync.documents.ops import DELETION_ROOT, DeleteMark, EntryId, FieldWrite, Op
 from crdtsync.documents.reading import exists, in_conflict, is_deleted, read_field
-from crdtsync.documents.state import Entry, LogEntry, RecordState, Removal
+from crdtsync.documents.state import (
+    Entry,
+    LogEntry,
+    RecordState,
+    Removal,
+    decode_stored,
+    in_form_of_today,
+)
 from crdtsync.policy import CollectionPolicy, Policy
 from tests.documents.making import PATIENT, op_id, register_op
 
@@ -368,3 +376,25 @@ class TestReading:
         state.add("r/allergies", entry(2, '["a"]', 5))
         conflict = read_field(state, PATIENT.field("allergies"))
         assert [c.pending for c in conflict.candidates] == [True, False]
+
+
+class TestTheFormOfBefore:
+    """Records in which each entry names its op: read as long as they lie somewhere."""
+
+    def test_is_read_and_leaves_in_the_form_of_today(self) -> None:
+        state = a_record()
+        fields = {root: tuple(entries.values()) for root, entries in state.fields.items()}
+        before = msgspec.msgpack.encode([state.seq, state.updated_us, state.updated_by, fields])
+        assert RecordState.decode("patient", "p1", before).stored() == state.stored()
+        assert decode_stored(before).fields == fields
+        assert in_form_of_today(before) == state.encode()
+        assert in_form_of_today(state.encode()) == state.encode()
+        assert len(state.encode()) < len(before)
+
+    def test_an_entry_of_an_op_that_is_not_there_is_damage(self) -> None:
+        stored = a_record().stored()
+        for place in (len(stored.ops), -1):
+            values = {"r/name": [[place, 0, '"a"']]}
+            data = msgspec.msgpack.encode([1, 1, "kim", stored.ops, values])
+            with pytest.raises(msgspec.ValidationError):
+                RecordState.decode("patient", "p1", data)

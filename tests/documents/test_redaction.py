@@ -94,23 +94,23 @@ def value(number: int, text: str, user: str = "lee", seq: int = 0) -> Entry:
 
 
 def test_a_record_stands_as_of_the_newest_value_that_is_left() -> None:
-    stored = StoredRecord(
+    stored = StoredRecord.of(
         9,
         999,
         "dr-park",
         {"r/name": (value(3, "Kim"),), "r/notes": (value(9, "frail", "dr-park"),)},
     )
-    assert redact_record("patient", stored, NURSE) == StoredRecord(
+    assert redact_record("patient", stored, NURSE) == StoredRecord.of(
         3, 103, "lee", {"r/name": (value(3, "Kim"),)}
     )
     assert redact_record("patient", stored, DOCTOR) is stored
     assert redact_record("secret", stored, NURSE) is None
-    only_hidden = StoredRecord(9, 999, "dr-park", {"r/notes": (value(9, "frail"),)})
+    only_hidden = StoredRecord.of(9, 999, "dr-park", {"r/notes": (value(9, "frail"),)})
     assert redact_record("patient", only_hidden, NURSE) is None
 
 
 def test_a_device_redacts_what_it_holds_as_the_server_does() -> None:
-    stored = StoredRecord(
+    stored = StoredRecord.of(
         9,
         999,
         "dr-park",

@@ -52,7 +52,7 @@ def test_a_receipt_for_a_place_in_no_log_is_refused(seq: int) -> None:
 
 
 def row(root: str, entry: Entry, record: str = "p1") -> SnapshotRow:
-    return SnapshotRow("patient", record, StoredRecord(1, NOW_US, "kim", {root: (entry,)}))
+    return SnapshotRow("patient", record, StoredRecord.of(1, NOW_US, "kim", {root: (entry,)}))
 
 
 @pytest.mark.parametrize(

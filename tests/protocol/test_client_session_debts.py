@@ -208,7 +208,7 @@ def test_a_page_that_was_not_asked_for_ends_the_connection() -> None:
         SnapshotPage(1, (), None, Landmark(1, b"d" * 17), 0),
         SnapshotPage(1, (), Paging(1, -1, 0), HERE, 0),
         SnapshotPage(
-            1, (SnapshotRow("patient", "p1", StoredRecord(1, -1, "", {})),), None, HERE, 0
+            1, (SnapshotRow("patient", "p1", StoredRecord.of(1, -1, "", {})),), None, HERE, 0
         ),
         Changes((Stub(1, b"d" * 17),)),
     ],

@@ -28,7 +28,7 @@ SHOWN = Entry(OP_ID, 0, '"Kim"', 5, "kim", 7, 1)
 
 
 def row(updated_us: int = 9, entry: Entry = SHOWN, *, root: str = "r/name") -> SnapshotRow:
-    return SnapshotRow("patient", "p1", StoredRecord(1, updated_us, "kim", {root: (entry,)}))
+    return SnapshotRow("patient", "p1", StoredRecord.of(1, updated_us, "kim", {root: (entry,)}))
 
 
 POSSIBLE: dict[str, Callable[[], None]] = {

@@ -55,7 +55,7 @@ def snapshot(fields: dict[str, Sequence[str]], record: str = "p1") -> SnapshotRo
         root: tuple(Entry(op_id(n := next(number)), 0, v, n, "kim", n + 10, n) for v in values)
         for root, values in fields.items()
     }
-    return SnapshotRow("patient", record, StoredRecord(9, 9, "kim", stored))
+    return SnapshotRow("patient", record, StoredRecord.of(9, 9, "kim", stored))
 
 
 def by_the_long_way(row: SnapshotRow) -> list[Any]:
@@ -127,8 +127,8 @@ def test_a_record_with_more_to_it_takes_the_long_way(fields: dict[str, Sequence[
 
 def test_so_does_an_entry_that_is_named_twice_and_a_collection_of_a_newer_policy() -> None:
     row = snapshot({"s/tags": ['"a"', '"b"']})
-    first = row.stored.fields["s/tags"][0]
-    row.stored.fields["s/tags"] = (first, first)
+    first = row.stored.values["s/tags"][0]
+    row.stored.values["s/tags"] = (first, first)
     other = SnapshotRow("ward", "w1", snapshot({"r/name": ['"a"']}).stored)
     assert PlainRows(POLICY).page([row, other]).plain == [None, None]
 

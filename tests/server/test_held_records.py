@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import uuid
 
+import msgspec
+
 from crdtsync.documents.identity import ID_BYTES, holds_id, packed_id
-from crdtsync.documents.state import LogEntry, RecordState, Removal
+from crdtsync.documents.state import LogEntry, RecordState, Removal, decode_stored
 from crdtsync_server.storage.held import IDS_LEFT_BEHIND, CachedRecord
 
 KEY = (1, "patient", "p1")
@@ -74,7 +76,33 @@ def test_what_is_not_opened_is_written_as_it_was_read_and_keeps_its_place() -> N
     apply(held, whole, entry_of(9, "r/name", ("r/name", name)))
     assert held.state is not None
     assert set(held.state.fields) == {"r/name"}
-    assert held.encode() == whole.encode()
+    stored = decode_stored(held.encode())
+    assert [*stored.fields.items()] == [*whole.stored().fields.items()]
+    assert stored.seq == whole.seq
+
+
+def test_an_op_is_named_once_for_all_of_its_entries_and_leaves_with_the_last_of_them() -> None:
+    held, whole = CachedRecord.new(KEY), RecordState("patient", "p1")
+    first = msgspec.structs.replace(
+        entry_of(1, "r/name"), writes={"r/name": ('"a"',), "s/tags": ('"b"', '"c"')}
+    )
+    apply(held, whole, first)
+    apply(held, whole, entry_of(2, "r/phone"))
+    assert [op.seq for op in decode_stored(held.encode()).ops] == [1, 2]
+    name, tags = [(root, first.op_id) for root in ("r/name", "s/tags")]
+    apply(held, whole, entry_of(3, "r/name", name, tags))
+    stored = decode_stored(held.encode())
+    assert stored.fields == whole.stored().fields
+    # The second of the tags is left.
+    assert [op.seq for op in stored.ops] == [1, 2, 3]
+    gone = Removal("s/tags", first.op_id, 1, "superseded")
+    apply(held, whole, msgspec.structs.replace(entry_of(4, "s/tags"), removed=(gone,)))
+    stored = decode_stored(held.encode())
+    assert stored.fields == whole.stored().fields
+    assert [op.seq for op in stored.ops] == [2, 3, 4]
+    held = CachedRecord.decode(KEY, 1, held.encode())
+    assert split(held.item_ids()) == ids_of(whole)
+    assert held.whole().fields == whole.fields
 
 
 def test_a_field_that_lost_everything_is_gone_and_does_not_come_back() -> None:

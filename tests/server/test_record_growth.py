@@ -13,7 +13,7 @@ import pytest
 from benchmarks.growth_writers import FIELDS
 from benchmarks.record_growth import Growth, main, record_growth
 
-ENTRY_BYTES = 200
+ENTRY_BYTES = 150
 """At most what one entry of this record takes, its value included."""
 
 ENTRIES = 7 + 2 * 8 + 12
@@ -38,9 +38,10 @@ async def test_a_record_after_2_000_edits_is_as_small_as_after_100(
         assert one.good, one.mistakes
         # The same bound for both: what the record holds, not what was done to it.
         assert one.record_bytes < ENTRIES * ENTRY_BYTES
-        assert one.record_bytes < 2.5 * one.once_bytes
+        # Written once, all values are of one op, which is named once; now each has its own.
+        assert one.record_bytes < 4.5 * one.once_bytes
         assert one.document_bytes < 2.5 * one.once_document_bytes
-        assert one.replica_record_bytes < 2.5 * one.once_bytes
+        assert one.replica_record_bytes < 4.5 * one.once_bytes
         # A value or two per register that history still tells of.
         assert one.kept_values <= 7
         assert one.receipt_bytes_per_op < one.log_bytes_per_op

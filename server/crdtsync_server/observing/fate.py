@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from crdtsync.documents.ops import EntryId
-from crdtsync.documents.state import LogEntry, StoredRecord
+from crdtsync.documents.state import LogEntry, StoredRecord, decode_stored, stored_entries
 from crdtsync_server.observing.finding import SQL
 from crdtsync_server.observing.op_rows import Accepted
 from crdtsync_server.storage.keys import position, seq_of
@@ -18,7 +18,6 @@ WALKED_ENTRIES = 500
 """Log entries of a record that are walked to learn what became of an op's values."""
 
 _CANDIDATES = msgspec.msgpack.Decoder(tuple[EntryId, ...])
-_STATE = msgspec.msgpack.Decoder(StoredRecord)
 
 RecordKey = tuple[int, str, str]
 
@@ -56,7 +55,8 @@ class Fates:
             if root.startswith("c/"):
                 continue  # deltas are added up and never leave
             wrote = len(accepted.entry.writes.get(root, ("",)))
-            entries = () if state is None else state.fields.get(root, ())
+            values = () if state is None else state.values.get(root, ())
+            entries = () if state is None else stored_entries(state.ops, values)
             if sum(entry.op_id == op_id for entry in entries) < wrote:
                 gone.add(root)
         return gone
@@ -65,7 +65,7 @@ class Fates:
         key = _key(accepted)
         if key not in self._records:
             row = self._run("newest_of_record", *key).fetchone()
-            found = (0, None) if row is None else (seq_of(row[0]), _STATE.decode(row[1]))
+            found = (0, None) if row is None else (seq_of(row[0]), decode_stored(row[1]))
             self._records[key] = found
         return self._records[key]
 

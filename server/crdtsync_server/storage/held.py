@@ -11,8 +11,16 @@ from collections.abc import Iterable
 
 import msgspec
 
-from crdtsync.documents.identity import ID_BYTES, packed_ids
-from crdtsync.documents.state import Entry, RecordState
+from crdtsync.documents.identity import ID_BYTES, packed_id, packed_ids
+from crdtsync.documents.state import (
+    RecordState,
+    StoredOp,
+    StoredRecord,
+    StoredValue,
+    decode_stored,
+    stored_entries,
+    stored_values,
+)
 
 RecordKey = tuple[int, str, str]
 """(space id, collection, record)."""
@@ -22,19 +30,9 @@ IDS_LEFT_BEHIND = 64
 op whose item has one of them is refused as well, which is as rare as any collision."""
 
 
-class _AtRest(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A StoredRecord, its entries in tuples."""
-
-    seq: int
-    updated_us: int
-    updated_by: str
-    fields: dict[str, tuple[Entry, ...]]
-
-
-_OPEN: tuple[Entry, ...] = ()
+_OPEN: tuple[StoredValue, ...] = ()
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_AtRest)
 
 
 class CachedRecord(msgspec.Struct, eq=False, gc=False):
@@ -46,7 +44,9 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
     """The last log entry that touched it, as of the last ``encode``; see ``state``."""
     updated_us: int
     updated_by: str
-    closed: dict[str, tuple[Entry, ...]]
+    ops: tuple[StoredOp, ...]
+    """Those that the closed entries are of, and perhaps others until the next ``encode``."""
+    closed: dict[str, tuple[StoredValue, ...]]
     """The visible entries of each field. A field that is open has none here: it keeps its
     place, and its entries are in ``state``."""
     size_bytes: int
@@ -59,13 +59,14 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
     @classmethod
     def new(cls, key: RecordKey) -> CachedRecord:
         """A record that nobody has written to."""
-        return cls(key, 0, 0, 0, "", {}, 0)
+        return cls(key, 0, 0, 0, "", (), {}, 0)
 
     @classmethod
     def decode(cls, key: RecordKey, row_id: int, data: bytes) -> CachedRecord:
         """A record of the database."""
-        rest = _DECODER.decode(data)
-        return cls(key, row_id, rest.seq, rest.updated_us, rest.updated_by, rest.fields, len(data))
+        rest = decode_stored(data)
+        about = rest.seq, rest.updated_us, rest.updated_by
+        return cls(key, row_id, *about, rest.ops, rest.values, len(data))
 
     def opened(self, roots: Iterable[str]) -> RecordState:
         """The record with these fields opened, and perhaps with others."""
@@ -76,8 +77,9 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
             state.updated_by = self.updated_by
         if closed:
             for root in roots:
-                entries = closed.get(root)
-                if entries:
+                values = closed.get(root)
+                if values:
+                    entries = stored_entries(self.ops, values)
                     state.fields[root] = {entry.id: entry for entry in entries}
                     closed[root] = _OPEN
         return state
@@ -90,7 +92,14 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
         """The packed item ids of its visible entries, and perhaps of some that left."""
         ids = self.ids
         if ids is None:
-            ids = packed_ids(self.closed)
+            ops = self.ops
+            ids = b"".join(
+                [
+                    packed_id(root, ops[one.op].op_id, one.n)
+                    for root, values in self.closed.items()
+                    for one in values
+                ]
+            )
             if self.state is not None:
                 opened = self.state.fields
                 ids += packed_ids({root: entries.values() for root, entries in opened.items()})
@@ -98,21 +107,34 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
         return ids
 
     def encode(self) -> bytes:
-        """Close the record. Its bytes, as ``StoredRecord`` and ``decode`` read them."""
-        state, closed = self.state, self.closed
-        if state is not None:
-            for root, entries in state.fields.items():
-                closed[root] = tuple(entries.values())
-            for root in [root for root, entries in closed.items() if not entries]:
-                del closed[root]  # it lost all of its entries
-            self.seq, self.updated_us, self.updated_by = (
-                state.seq,
-                state.updated_us,
-                state.updated_by,
-            )
-            self.state = None
+        """Close the record. Its bytes, as ``decode_stored`` reads them."""
+        if self.state is not None:
+            self._close(self.state)
         if self.ids is not None and len(self.ids) > ID_BYTES * IDS_LEFT_BEHIND:
-            count = sum(map(len, closed.values()))
+            count = sum(map(len, self.closed.values()))
             if len(self.ids) > ID_BYTES * (count + IDS_LEFT_BEHIND):
                 self.ids = None
-        return _ENCODER.encode(_AtRest(self.seq, self.updated_us, self.updated_by, closed))
+        return _ENCODER.encode(
+            StoredRecord(self.seq, self.updated_us, self.updated_by, self.ops, self.closed)
+        )
+
+    def _close(self, state: RecordState) -> None:
+        closed = self.closed
+        places = {op: place for place, op in enumerate(self.ops)}
+        for root, entries in state.fields.items():
+            closed[root] = stored_values(entries.values(), places)
+        for root in [root for root, values in closed.items() if not values]:
+            del closed[root]  # it lost all of its entries
+        ops = tuple(places)
+        left = {one.op for values in closed.values() for one in values}
+        if len(left) < len(ops):
+            # Nothing is left of some ops: the others move up.
+            moved = {old: new for new, old in enumerate(sorted(left))}
+            ops = tuple([ops[old] for old in moved])
+            for root, values in closed.items():
+                closed[root] = tuple(
+                    [StoredValue(moved[one.op], one.n, one.value) for one in values]
+                )
+        self.ops = ops
+        self.seq, self.updated_us, self.updated_by = state.seq, state.updated_us, state.updated_by
+        self.state = None

@@ -11,7 +11,13 @@ import msgspec
 
 from crdtsync.database import StorageError
 from crdtsync.documents.redaction import redact_entry, redact_record
-from crdtsync.documents.state import LogEntry, Removal, StoredRecord
+from crdtsync.documents.state import (
+    LogEntry,
+    Removal,
+    StoredRecord,
+    decode_stored,
+    in_form_of_today,
+)
 from crdtsync.policy import Visibility
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging, SnapshotRow
 from crdtsync_server.sight import Sight
@@ -33,9 +39,6 @@ HISTORY_PAGE_BYTES = 1_048_576
 HISTORY_STEPS = 10_000
 """Entries that are walked to find the first of a page. A page that goes on from the
 one before needs none of them."""
-
-
-_STORED = msgspec.msgpack.Decoder(StoredRecord)
 
 
 @dataclass(slots=True)
@@ -176,10 +179,10 @@ class _Page:
         hiding = self._seen.hiding
         for collection, record, place, state in cursor:
             if collection in hiding:
-                stored = redact_record(collection, _STORED.decode(state), self._seen)
+                stored = redact_record(collection, decode_stored(state), self._seen)
             else:
                 # The state goes out as it lies there, without being decoded.
-                stored = cast(StoredRecord, msgspec.Raw(state))
+                stored = cast(StoredRecord, msgspec.Raw(in_form_of_today(state)))
             if stored is not None:
                 self.rows.append(SnapshotRow(collection, record, stored))
             self.looked_at += 1

@@ -34,7 +34,8 @@ def change_record(
     stored = RECORD.decode(data)
     fields: dict[str, Any] = {root: list(entries) for root, entries in stored.fields.items()}
     change(fields)
-    state = msgspec.msgpack.encode(msgspec.structs.replace(stored, fields=fields))
+    changed = StoredRecord.of(stored.seq, stored.updated_us, stored.updated_by, fields)
+    state = msgspec.msgpack.encode(changed)
     db.execute("UPDATE records SET state = ? WHERE record = ?", (state, record))
 
 
