@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from crdtsync.documents.ops import EntryId
-from crdtsync.documents.state import RecordState
+from crdtsync.documents.state import RecordState, StoredRecord, decode_stored
 from crdtsync.protocol import close_codes
 from crdtsync.protocol.messages import History, HistoryRequest, Landmark, Paging
 from crdtsync_server import hub, sending
 from crdtsync_server.storage import reading
 from crdtsync_server.storage.retention import trim_log
+from crdtsync_server.storage.store import FILE_NAME
 from tests.server.serving import (
     Wire,
     delete,
@@ -272,3 +275,33 @@ async def test_a_server_restored_from_an_old_copy_names_the_last_common_seq(
         async with await Wire.open(server.url) as wire:
             stranger = hello_of("lee", cursor=Landmark(3, b"x" * 16))
             assert (await wire.greet(stranger)).diverged == 0
+
+
+async def test_records_that_lie_in_the_form_of_before_are_sent_and_written_in_that_of_today(
+    tmp_path: Path,
+) -> None:
+    """As a server of an earlier version has left them: each entry names its op."""
+
+    async def everything(server: Any, user: str) -> dict[str, StoredRecord]:
+        async with await Wire.open(server.url) as wire:
+            rows, _ = await wire.page_all((await wire.greet(hello_of(user))).paging)
+        return {row.record: row.stored for row in rows}
+
+    async with serving(tmp_path) as server, device(server) as kim:
+        await kim.accept(write({"r/name": '"Kim"', "r/phone": '"010"'}, record="p0"))
+        await fill(kim, 2, start=1)
+        before = await everything(server, "lee")
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
+        for rowid, data in db.execute("SELECT id, state FROM records").fetchall():
+            one = decode_stored(data)
+            earlier = [one.seq, one.updated_us, one.updated_by, one.fields]
+            db.execute(
+                "UPDATE records SET state = ? WHERE id = ?",
+                (msgspec.msgpack.encode(earlier), rowid),
+            )
+    async with serving(tmp_path) as server, device(server) as kim:
+        assert await everything(server, "lee") == before
+        await kim.accept(write({"r/name": '"Lee"'}, record="p0"))
+        after = await everything(server, "park")
+    assert {entry.value for entry in after["p0"].fields["r/name"]} == {'"Lee"'}
+    assert after["p0"].fields["r/phone"] == before["p0"].fields["r/phone"]
