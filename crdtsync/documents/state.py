@@ -7,7 +7,7 @@ each is built from the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -144,13 +144,11 @@ class StoredRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
         cls, seq: int, updated_us: int, updated_by: str, fields: Mapping[str, Iterable[Entry]]
     ) -> StoredRecord:
         """A record of these entries."""
-        places: dict[StoredOp, int] = {}
+        ops = OpsAtRest()
         values = {
-            root: stored
-            for root, entries in fields.items()
-            if (stored := stored_values(entries, places))
+            root: stored for root, entries in fields.items() if (stored := ops.put_away(entries))
         }
-        return cls(seq, updated_us, updated_by, (*places,), values)
+        return cls(seq, updated_us, updated_by, (*ops.ops,), values)
 
     @property
     def fields(self) -> dict[str, tuple[Entry, ...]]:
@@ -159,20 +157,48 @@ class StoredRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return {root: stored_entries(ops, values) for root, values in self.values.items()}
 
 
-def stored_values(entries: Iterable[Entry], places: dict[StoredOp, int]) -> tuple[StoredValue, ...]:
-    """Entries of a field as they lie at rest. ``places`` is added to: it has every op so far."""
-    return tuple(
-        [
-            StoredValue(
-                places.setdefault(
-                    StoredOp(one.op_id, one.time_us, one.user, one.effective_us, one.seq),
-                    len(places),
-                ),
-                one.n,
-                one.value,
-            )
-            for one in entries
-        ]
+class OpsAtRest:
+    """The ops of a record while entries of it are put to rest.
+
+    ``free`` are places among ``ops`` that no entry at rest is of: they are given again.
+    """
+
+    __slots__ = ("_places", "free", "ops")
+
+    def __init__(self, ops: Iterable[StoredOp] = (), used: Container[int] = ()) -> None:
+        self.ops = list(ops)
+        self.free = [place for place in range(len(self.ops)) if place not in used]
+        self._places = {op.op_id: place for place, op in enumerate(self.ops)}
+
+    def put_away(self, entries: Iterable[Entry]) -> tuple[StoredValue, ...]:
+        """Entries of a field as they lie at rest."""
+        return tuple([StoredValue(self._place_of(one), one.n, one.value) for one in entries])
+
+    def _place_of(self, entry: Entry) -> int:
+        ops, free = self.ops, self.free
+        place = self._places.get(entry.op_id)
+        if place is not None and _is_of(entry, ops[place]):
+            if place in free:
+                free.remove(place)
+            return place
+        op = StoredOp(entry.op_id, entry.time_us, entry.user, entry.effective_us, entry.seq)
+        if free:
+            place = free.pop()
+            ops[place] = op
+        else:
+            place = len(ops)
+            ops.append(op)
+        self._places[entry.op_id] = place
+        return place
+
+
+def _is_of(entry: Entry, op: StoredOp) -> bool:
+    return (
+        entry.op_id == op.op_id
+        and entry.seq == op.seq
+        and entry.effective_us == op.effective_us
+        and entry.time_us == op.time_us
+        and entry.user == op.user
     )
 
 

@@ -7,19 +7,19 @@ collector has not to look through, and is written again as it was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import msgspec
 
 from crdtsync.documents.identity import ID_BYTES, packed_id, packed_ids
 from crdtsync.documents.state import (
+    OpsAtRest,
     RecordState,
     StoredOp,
     StoredRecord,
     StoredValue,
     decode_stored,
     stored_entries,
-    stored_values,
 )
 
 RecordKey = tuple[int, str, str]
@@ -45,7 +45,7 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
     updated_us: int
     updated_by: str
     ops: tuple[StoredOp, ...]
-    """Those that the closed entries are of, and perhaps others until the next ``encode``."""
+    """Those that entries are of, and perhaps others until the next ``encode``."""
     closed: dict[str, tuple[StoredValue, ...]]
     """The visible entries of each field. A field that is open has none here: it keeps its
     place, and its entries are in ``state``."""
@@ -120,21 +120,24 @@ class CachedRecord(msgspec.Struct, eq=False, gc=False):
 
     def _close(self, state: RecordState) -> None:
         closed = self.closed
-        places = {op: place for place, op in enumerate(self.ops)}
+        # What is open has no values here, and may have lost some that it had.
+        ops = OpsAtRest(self.ops, {one.op for values in closed.values() for one in values})
         for root, entries in state.fields.items():
-            closed[root] = stored_values(entries.values(), places)
+            closed[root] = ops.put_away(entries.values())
         for root in [root for root, values in closed.items() if not values]:
             del closed[root]  # it lost all of its entries
-        ops = tuple(places)
-        left = {one.op for values in closed.values() for one in values}
-        if len(left) < len(ops):
-            # Nothing is left of some ops: the others move up.
-            moved = {old: new for new, old in enumerate(sorted(left))}
-            ops = tuple([ops[old] for old in moved])
-            for root, values in closed.items():
-                closed[root] = tuple(
-                    [StoredValue(moved[one.op], one.n, one.value) for one in values]
-                )
-        self.ops = ops
+        self.ops = (*ops.ops,)
+        if ops.free:
+            self._move_up(ops.free)
         self.seq, self.updated_us, self.updated_by = state.seq, state.updated_us, state.updated_by
         self.state = None
+
+    def _move_up(self, free: Container[int]) -> None:
+        """Nothing is left of some ops, and no other took their places."""
+        left = [place for place in range(len(self.ops)) if place not in free]
+        moved = {old: new for new, old in enumerate(left)}
+        self.ops = tuple([self.ops[place] for place in left])
+        for root, values in self.closed.items():
+            self.closed[root] = tuple(
+                [StoredValue(moved[one.op], one.n, one.value) for one in values]
+            )
