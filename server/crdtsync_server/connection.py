@@ -39,9 +39,10 @@ from crdtsync_server.authentication import Credentials, Identity, NotAuthenticat
 from crdtsync_server.hub import Feed
 from crdtsync_server.observing.logs import bind, log_answers, log_connected, log_end
 from crdtsync_server.observing.recording import bounded
+from crdtsync_server.paging import PagesAhead
 from crdtsync_server.sending import AsgiMessage, Sending
 from crdtsync_server.sight import Sight
-from crdtsync_server.storage.reading import Countdown, read_history, read_snapshots
+from crdtsync_server.storage.reading import read_history
 from crdtsync_server.work import AdmitWork, Fault, LookUpWork, Origin, PushWork
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Connection:
         self._origin: Origin | None = None
         self._sight: Sight | None = None
         self._feed: Feed | None = None
-        self._countdown = Countdown()
+        self._pages = PagesAhead(service.store)
         self._close: Close | None = None
         self._closing_since_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -156,6 +157,7 @@ class Connection:
                 self._service.access.quotas.seats.leave(*self._seat)
             writer.cancel()
             await asyncio.wait([writer])
+            await self._pages.close()
             self._log_end()
 
     async def _read(self) -> None:
@@ -349,13 +351,8 @@ class Connection:
     async def _read_snapshots(self, action: ReadSnapshots) -> None:
         assert self._origin is not None
         assert self._sight is not None
-        space, seen, store = self._origin.space, self._sight.seen, self._service.store
         try:
-            page = await store.read(
-                lambda connection: read_snapshots(
-                    connection, store.sql, space, action.paging, seen, self._countdown
-                )
-            )
+            page = await self._pages.page(self._origin.space, action.paging, self._sight.seen)
         except StorageError as error:
             self._perform(self._session.failed(str(error)))
             return
