@@ -33,13 +33,18 @@ class CaseResult(msgspec.Struct):
     case: str
     rounds: list[Round] = []
     missing: dict[str, str] = {}
-    """Contenders without figures, and why."""
+    """Contenders that failed in any round or were not there, and why."""
+
+    def counted(self) -> list[Round]:
+        """The rounds that count. Who failed in a later round has none: what it did before it
+        failed says nothing that could be held against those that ran to the end."""
+        return [one for one in self.rounds if one.contender not in self.missing]
 
     def of(self, contender: str, figure: str) -> list[float]:
-        """A figure of every round of a contender."""
+        """A figure of every round of a contender; empty where it is missing."""
         return [
             one.figures[figure]
-            for one in self.rounds
+            for one in self.counted()
             if one.contender == contender and figure in one.figures
         ]
 
@@ -58,6 +63,8 @@ class ScenarioResult(msgspec.Struct):
     started: str = ""
     load_before: float = 0.0
     """Processes that wanted a core in the minute before; 0 is a quiet machine."""
+    finished: bool = True
+    """False where somebody stopped the run in the middle of it."""
 
     def case(self, name: str) -> CaseResult | None:
         """The case of that name, if it was run."""

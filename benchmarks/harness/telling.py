@@ -75,10 +75,17 @@ def rows(scenario: Scenario, case: CaseResult) -> list[list[str]]:
 def notes(scenario: Scenario, result: ScenarioResult) -> list[str]:
     """What has to be known about the contenders, and who is missing and why."""
     told = [f"{one.name}: {one.note}" for one in scenario.contenders if one.note]
+    if not result.finished:
+        told.append("stopped before its end: rounds are missing")
     why: dict[str, str] = {}
     for case in result.cases:
         why.update(case.missing)
-    return [*told, *(f"{name} is missing: {words}" for name, words in why.items())]
+    who: dict[str, list[str]] = {}
+    for name, words in why.items():
+        who.setdefault(words, []).append(name)
+    for words, names in who.items():
+        told.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing: {words}")
+    return told
 
 
 def marks_table(pairs: Iterable[tuple[Scenario, Mark]], results: Results) -> Table:
@@ -135,5 +142,5 @@ def cell(found: Spread | None, figure: Figure) -> str:
 
 def shown_figures(scenario: Scenario, case: CaseResult) -> list[Figure]:
     """Figures that at least one contender of the case has."""
-    measured = {name for one in case.rounds for name in one.figures}
+    measured = {name for one in case.counted() for name in one.figures}
     return [figure for figure in scenario.figures if figure.name in measured]
