@@ -72,3 +72,11 @@ def says(params: Mapping[str, Any]) -> NoReturn:
     """End with a line of the contender's own."""
     print(params["line"], flush=True)
     os._exit(0)
+
+
+def endless_with_a_child(params: Mapping[str, Any]) -> NoReturn:
+    """Say through a pipe which processes are there and where temporary files lie, and stay."""
+    child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+    Path(params["pipe"]).write_text(f"{os.getpid()} {child.pid} {tempfile.gettempdir()}")
+    while True:
+        threading.Event().wait()
