@@ -88,8 +88,9 @@ def run(
     if quick or not peers:
         scenarios = [_without_peers(scenario) for scenario in scenarios]
     used = sorted({c.needs for s in scenarios for c in s.contenders if c.needs is not None})
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     found = results.begin(
-        " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        command,
         quick=quick,
         peers={name: pins(name) for name in used},
     )
@@ -108,6 +109,7 @@ def run(
             found,
             Peers(peers_folder, install=True),
             rounds=rounds,
+            command=command,
             say=lambda words: progress.update(bar, description=words),
             done=lambda: progress.advance(bar),
         )

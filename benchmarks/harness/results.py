@@ -68,6 +68,10 @@ class ScenarioResult(msgspec.Struct):
     started: str = ""
     load_before: float = 0.0
     """Processes that wanted a core in the minute before; 0 is a quiet machine."""
+    command: str = ""
+    """What measured it; a file that was gone on with holds scenarios of several commands."""
+    rounds_asked: int | None = None
+    """How often everybody was to run; a case may have asked for fewer."""
     finished: bool = True
     """False where somebody stopped the run in the middle of it."""
 
@@ -115,9 +119,9 @@ def begin(command: str, *, quick: bool, peers: dict[str, list[str]]) -> Results:
     return Results(FORMAT, command, now(), quick, _machine(), _versions(), peers)
 
 
-def begin_scenario(name: str) -> ScenarioResult:
-    """A scenario without figures yet."""
-    return ScenarioResult(name, [], commit(), now(), os.getloadavg()[0])
+def begin_scenario(name: str, command: str, rounds: int) -> ScenarioResult:
+    """A scenario without figures yet, measured by ``command`` in so many rounds."""
+    return ScenarioResult(name, [], commit(), now(), os.getloadavg()[0], command, rounds)
 
 
 def commit() -> str:

@@ -31,13 +31,16 @@ class Runner:
         peers: Peers,
         *,
         rounds: int,
+        command: str | None = None,
         say: Say = lambda words: None,
         done: Callable[[], None] = lambda: None,
     ) -> None:
-        """``say`` is told what is measured now; ``done`` is called after every measurement."""
+        """``command`` is the one that measures now, where it is not the one that began the
+        results; ``say`` is told what is measured; ``done`` is called after every measurement."""
         self._results = results
         self._peers = peers
         self._rounds = rounds
+        self._command = results.command if command is None else command
         self._say = say
         self._done = done
         self.stays: dict[str, str] = {}
@@ -50,7 +53,7 @@ class Runner:
         stop nor a failure costs figures that were kept. Where there is no earlier one, what was
         measured before a KeyboardInterrupt is kept as unfinished.
         """
-        found = begin_scenario(scenario.name)
+        found = begin_scenario(scenario.name, self._command, self._rounds)
         earlier = self._results.scenario(scenario.name)
         try:
             for case in cases:

@@ -10,6 +10,7 @@ from benchmarks.harness.judging import Spread, judge, spread
 from benchmarks.harness.results import CaseResult, Results, ScenarioResult
 from benchmarks.harness.scenario import Figure, Mark, Scenario
 
+ONCE = "n = 1"
 SIZES = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
 
 
@@ -27,6 +28,8 @@ def ratio(found: Spread | None) -> str:
     if found is None:
         return "–"
     middle = two_places(found.median)
+    if found.rounds == 1:
+        return f"{middle} × ({ONCE})"
     if found.low == found.high:
         return f"{middle} ×"
     return f"{middle} × ({two_places(found.low)} to {two_places(found.high)})"
@@ -37,10 +40,17 @@ def two_places(value: float) -> str:
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
+def title(case: CaseResult) -> str:
+    """The name of a case, and whether its figures are of a single round: those have no spread."""
+    counted = case.counted()
+    is_once = len(counted) == len({one.contender for one in counted}) > 0
+    return f"{case.case} ({ONCE})" if is_once else case.case
+
+
 def tables(scenario: Scenario, result: ScenarioResult) -> Iterable[Table]:
     """One table a case: contenders, their figures, and the ratio to the baseline."""
     for case in result.cases:
-        table = Table(title=f"{scenario.name}: {case.case}", title_justify="left")
+        table = Table(title=f"{scenario.name}: {title(case)}", title_justify="left")
         table.add_column("")
         table.add_column(f"ratio of {scenario.figures[0].label}", justify="right")
         for figure in shown_figures(scenario, case):
@@ -105,17 +115,21 @@ def marks_rows(pairs: Iterable[tuple[Scenario, Mark]], results: Results) -> list
         judged = judge(mark, results.scenario(scenario.name))
         if judged.reached is not None:
             assert judged.found is not None
-            measured = (
-                ratio(judged.found)
-                if mark.unit == "×"
-                else f"{_in_unit(judged.found.median, mark.unit)}"
-                f" ({_in_unit(judged.found.low, mark.unit)}"
-                f" to {_in_unit(judged.found.high, mark.unit)})"
-            )
+            measured = measured_for(mark, judged.found)
             found.append(
                 [mark.what, bound(mark), measured, "reached" if judged.reached else "missed"]
             )
     return found
+
+
+def measured_for(mark: Mark, found: Spread) -> str:
+    """What was measured for a mark, in its unit."""
+    if mark.unit == "×":
+        return ratio(found)
+    low, middle, high = (
+        _in_unit(value, mark.unit) for value in (found.low, found.median, found.high)
+    )
+    return f"{middle} ({ONCE})" if found.rounds == 1 else f"{middle} ({low} to {high})"
 
 
 def bound(mark: Mark) -> str:

@@ -142,3 +142,36 @@ def test_a_reason_that_several_contenders_share_is_told_once() -> None:
     case = CaseResult("few", [], {"crdtsync": "no network", "other": "no network"})
     notes = telling.notes(SCENARIO, ScenarioResult("racing", [case]))
     assert notes == ["crdtsync, other are missing: no network"]
+
+
+def test_each_scenario_keeps_the_command_and_rounds_that_it_was_measured_by(
+    fails_at: Callable[[int, BaseException], None],
+) -> None:
+    fails_at(0, Failed("never"))
+    found = kept()
+    Runner(found, Peers(install=False), rounds=3, command="run racing --into x").run(
+        SCENARIO, SCENARIO.cases
+    )
+    (result,) = found.scenarios
+    assert found.command == "an earlier run"
+    assert (result.command, result.rounds_asked) == ("run racing --into x", 3)
+    assert "by `run racing --into x`" in documents.every_figure([SCENARIO], found)
+    assert "by `" not in documents.every_figure([SCENARIO], kept()).partition("## racing")[2]
+
+
+def test_a_single_round_is_told_as_such_and_has_no_spread() -> None:
+    absolute = Mark(
+        what="speed", figure="per_s", of="crdtsync", case="few", at_most=9, unit="steps/s"
+    )
+    scenario = replace(SCENARIO, marks=(*SCENARIO.marks, absolute))
+    for rounds, measured in (
+        (1, ["1.00 × (n = 1)", "7 steps/s (n = 1)"]),
+        (2, ["1.00 ×", "7 steps/s (7 steps/s to 7 steps/s)"]),
+    ):
+        found = kept()
+        for case in found.scenarios[0].cases:
+            case.rounds = case.rounds[: 2 * rounds]
+        rows = telling.marks_rows([(scenario, mark) for mark in scenario.marks], found)
+        assert [row[2] for row in rows] == measured
+        title = telling.title(found.scenarios[0].cases[0])
+        assert title == ("few (n = 1)" if rounds == 1 else "few")
