@@ -146,13 +146,20 @@ def compare(before: Path, after: Path) -> None:
     """Two runs beside each other: ratios to the baselines, which travel between runs."""
     one, other = _load(before), _load(after)
     for words in comparing.differences(one, other):
-        console.print(f"not alike: {words}")
-    table = Table(title=f"{one.started} → {other.started}")
-    for heading in ("scenario", "ratio of", "before", "after", "change"):
-        table.add_column(heading)
-    for row in comparing.rows(registry.SCENARIOS, one, other):
-        table.add_row(*row)
-    console.print(table)
+        console.print(f"not alike: {words}", markup=False)
+    for words in comparing.unpaired(registry.SCENARIOS, one, other):
+        console.print(f"not compared: {words}", markup=False)
+    ratios = comparing.rows(registry.SCENARIOS, one, other)
+    marks = [] if one.quick or other.quick else comparing.marks_rows(registry.SCENARIOS, one, other)
+    title = f"{one.started} → {other.started}"
+    for headings, rows in ((("scenario", "ratio of"), ratios), (("what", "mark"), marks)):
+        if rows:
+            table = Table(*headings, "before", "after", "change", title=title)
+            for row in rows:
+                table.add_row(*row)
+            console.print(table)
+    if not ratios and not marks:
+        raise _usage("nothing can be compared: no case was measured in both files")
 
 
 @app.command()
