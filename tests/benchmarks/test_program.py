@@ -147,6 +147,28 @@ def test_a_run_that_is_stopped_leaves_nothing_behind_and_keeps_what_it_has(
     assert [one.finished for one in results.load(path).scenarios] == [True, False]
 
 
+@pytest.mark.parametrize("option", ["--into", "--out"])
+def test_a_stop_in_the_middle_leaves_the_file_that_was_there(option: str, tmp_path: Path) -> None:
+    path, pipe = tmp_path / "kept.json", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    earlier = results.begin("an earlier run", quick=False, peers={})
+    rounds = [results.Round(name, {"per_s": 7.0}) for name in ("ours", "endless")]
+    earlier.put(results.ScenarioResult("waiting", [results.CaseResult("few", rounds)]))
+    results.save(earlier, path)
+    run = subprocess.Popen(
+        [*PROGRAM, "run", "waiting", option, str(path)], cwd=ROOT,
+        env=environment(PIPE=str(pipe), TMPDIR="/var/tmp"), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert pipe.read_text()
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert results.load(path) == earlier
+    words = "the earlier result stays" if option == "--into" else "Nothing that was measured"
+    assert words in " ".join(told.split())
+
+
 def is_running(pid: int) -> bool:
     """Whether the process works: who ends an orphan may collect it later."""
     try:
