@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,10 +24,12 @@ from rich.table import Table
 from benchmarks import registry
 from benchmarks.harness import comparing, documents, results, telling
 from benchmarks.harness.charts import NoCharts, draw
-from benchmarks.harness.disk import prepared_for_a_run
+from benchmarks.harness.disk import NoDisk, prepared_for_a_run
+from benchmarks.harness.output import Complaints, Output, write_any_encoding
 from benchmarks.harness.peers import Peers, pins
 from benchmarks.harness.running import Runner, measurements
 from benchmarks.harness.scenario import Case, Mark, Scenario
+from benchmarks.harness.stopping import stop_as_ctrl_c_does
 
 ROUNDS = 5
 STOPPED = 130
@@ -40,8 +42,8 @@ app = typer.Typer(
     help="How fast, how large, how it grows, and what one would get elsewhere. Contenders take "
     "turns within one run; only ratios travel to another machine.",
 )
-console = Console()
-complaints = Console(stderr=True)
+console = Output()
+complaints = Complaints(stderr=True)
 
 
 @app.command("list")
@@ -80,47 +82,60 @@ def run(
     ] = None,
 ) -> None:
     """Measure, print tables, and keep the results as JSON."""
+    if into is not None and out is not None:
+        raise _usage("--into and --out each name the file of results: give one of them")
     scenarios = _chosen(names or [])
     if quick or not peers:
         scenarios = [_without_peers(scenario) for scenario in scenarios]
-    path = into or out or Path("benchmark-results") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
     used = sorted({c.needs for s in scenarios for c in s.contenders if c.needs is not None})
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     found = results.begin(
-        " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        command,
         quick=quick,
         peers={name: pins(name) for name in used},
     )
     if into is not None and into.exists():
         found = _continued(into, found)
+    replaces = out is not None and out.exists()
+    path = _place(into or out, found)
     cases = {scenario.name: _cases(scenario, quick=quick) for scenario in scenarios}
     rounds = 1 if quick else rounds
     many = sum(measurements(scenario, cases[scenario.name], rounds) for scenario in scenarios)
-    stopped = False
-    # Whoever ends this program otherwise than with Ctrl-C wants no contender left behind either.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with prepared_for_a_run(), _progress() as progress:
+    measured: list[results.ScenarioResult] = []
+    stop_as_ctrl_c_does()
+    with _prepared(), _progress() as progress:
         bar = progress.add_task("", total=many)
         runner = Runner(
             found,
             Peers(peers_folder, install=True),
             rounds=rounds,
+            command=command,
             say=lambda words: progress.update(bar, description=words),
             done=lambda: progress.advance(bar),
         )
         try:
             for scenario in scenarios:
-                _tell(scenario, runner.run(scenario, cases[scenario.name]))
-                results.save(found, path)
+                measured.append(runner.run(scenario, cases[scenario.name]))
+                # Saved before it is told: whoever reads what is told may have gone.
+                _save(found, path)
+                _tell(scenario, measured[-1])
+            stopped = False
         except KeyboardInterrupt:
             stopped = True
-            results.save(found, path)
+    saved = _save_at_the_end(found, path, replaces=replaces)
+    if out is None and into is None and not found.scenarios:
+        path.unlink(missing_ok=True)
     _tell_marks(scenarios, found)
     _draw(scenarios, found, path.parent)
-    console.print(f"Results: {path}")
+    console.print(f"Results: {path}" if saved else "Results: none are kept")
+    for name, why in runner.stays.items():
+        complaints.print(f"{name}: the earlier result stays in {path}, since {why}", markup=False)
     if stopped:
-        complaints.print("Stopped; what was measured until then is kept.")
+        complaints.print(f"Stopped. {_kept_after_a_stop(found, runner, saved)}")
         raise typer.Exit(STOPPED)
-    failed = _failures(found)
+    if not saved:
+        raise typer.Exit(USAGE)
+    failed = _failures(measured)
     if failed:
         complaints.print(f"Not measured: {', '.join(failed)} (reasons above)", style="bold")
         raise typer.Exit(1)
@@ -131,13 +146,20 @@ def compare(before: Path, after: Path) -> None:
     """Two runs beside each other: ratios to the baselines, which travel between runs."""
     one, other = _load(before), _load(after)
     for words in comparing.differences(one, other):
-        console.print(f"not alike: {words}")
-    table = Table(title=f"{one.started} → {other.started}")
-    for heading in ("scenario", "ratio of", "before", "after", "change"):
-        table.add_column(heading)
-    for row in comparing.rows(registry.SCENARIOS, one, other):
-        table.add_row(*row)
-    console.print(table)
+        console.print(f"not alike: {words}", markup=False)
+    for words in comparing.unpaired(registry.SCENARIOS, one, other):
+        console.print(f"not compared: {words}", markup=False)
+    ratios = comparing.rows(registry.SCENARIOS, one, other)
+    marks = [] if one.quick or other.quick else comparing.marks_rows(registry.SCENARIOS, one, other)
+    title = f"{one.started} → {other.started}"
+    for headings, rows in ((("scenario", "ratio of"), ratios), (("what", "mark"), marks)):
+        if rows:
+            table = Table(*headings, "before", "after", "change", title=title)
+            for row in rows:
+                table.add_row(*row)
+            console.print(table)
+    if not ratios and not marks:
+        raise _usage("nothing can be compared: no case was measured in both files")
 
 
 @app.command()
@@ -157,13 +179,70 @@ def show(
         return
     if markdown or readme:
         made = documents.for_readme if readme else documents.every_figure
-        print(made(registry.SCENARIOS, found), end="" if markdown else "\n")
+        text = made(registry.SCENARIOS, found)
+        console.out(text, end="" if markdown else "\n", highlight=False)
         return
     for scenario in registry.SCENARIOS:
         result = found.scenario(scenario.name)
         if result is not None:
             _tell(scenario, result)
     _tell_marks(list(registry.SCENARIOS), found)
+
+
+def _usage(words: str) -> typer.Exit:
+    """What ends the program where it cannot do what it was asked for; says why."""
+    complaints.print(words, markup=False, soft_wrap=True)
+    return typer.Exit(USAGE)
+
+
+def _place(wanted: Path | None, found: results.Results) -> Path:
+    """The file of results, which can be written to: tried before anything is measured."""
+    try:
+        if wanted is None:
+            name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
+            return results.save_new(found, Path("benchmark-results") / name)
+        results.check_writable(found, wanted)
+    except results.NotSaved as error:
+        raise _usage(str(error)) from error
+    return wanted
+
+
+def _save(found: results.Results, path: Path) -> bool:
+    """Whether it could be saved; a disk that is full now may have room after the next scenario."""
+    try:
+        results.save(found, path)
+    except results.NotSaved as error:
+        complaints.print(str(error), markup=False, soft_wrap=True)
+        return False
+    return True
+
+
+def _save_at_the_end(found: results.Results, path: Path, *, replaces: bool) -> bool:
+    """Whether the file holds what was measured. One that was there before, and that the run does
+    not go on with, is not given up for a scenario that was stopped in its middle."""
+    if not found.scenarios or (replaces and not any(one.finished for one in found.scenarios)):
+        return False
+    return _save(found, path)
+
+
+def _kept_after_a_stop(found: results.Results, runner: Runner, saved: bool) -> str:
+    if not saved:
+        return "Nothing that was measured is kept."
+    unfinished = [one.name for one in found.scenarios if not one.finished]
+    if unfinished:
+        return f"What was measured until then is kept; {', '.join(unfinished)} lacks rounds."
+    if runner.stays:
+        return "Scenarios that were complete are kept; of the last one the earlier result stays."
+    return "Scenarios that were complete are kept."
+
+
+@contextlib.contextmanager
+def _prepared() -> Iterator[None]:
+    try:
+        with prepared_for_a_run():
+            yield
+    except NoDisk as error:
+        raise _usage(str(error)) from error
 
 
 def _chosen(names: list[str]) -> list[Scenario]:
@@ -226,9 +305,11 @@ def _draw(scenarios: list[Scenario], found: results.Results, folder: Path) -> No
                 console.print(f"Chart: {drawn}")
     except NoCharts as error:
         complaints.print(str(error), markup=False)
+    except OSError as error:
+        complaints.print(f"charts cannot be drawn in {folder}: {error}", markup=False)
 
 
-def _failures(found: results.Results) -> list[str]:
+def _failures(measured: list[results.ScenarioResult]) -> list[str]:
     """Contenders of this environment that gave no figures: peers may be missing, ours may not."""
     ours = {
         (scenario.name, contender.name)
@@ -239,7 +320,7 @@ def _failures(found: results.Results) -> list[str]:
     return sorted(
         {
             f"{scenario.name}: {name}"
-            for scenario in found.scenarios
+            for scenario in measured
             for case in scenario.cases
             for name in case.missing
             if (scenario.name, name) in ours
@@ -260,4 +341,5 @@ def _progress() -> Progress:
 
 
 if __name__ == "__main__":
+    write_any_encoding()
     app()

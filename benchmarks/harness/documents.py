@@ -17,6 +17,7 @@ from benchmarks.harness.telling import (
     notes,
     rows,
     shown_figures,
+    title,
     two_places,
 )
 
@@ -63,10 +64,11 @@ def every_figure(scenarios: Iterable[Scenario], results: Results) -> str:
         if result is None:
             continue
         parts.append(f"## {scenario.name}")
-        parts.append(f"{scenario.what} ({result.started}, commit {result.commit})")
+        by = f", by `{result.command}`" if result.command else ""
+        parts.append(f"{scenario.what} ({result.started}, commit {result.commit}{by})")
         for case in result.cases:
             figures = shown_figures(scenario, case)
-            headings = (case.case, f"ratio of {scenario.figures[0].label}")
+            headings = (title(case), f"ratio of {scenario.figures[0].label}")
             labels = [figure.label for figure in figures]
             parts.append(table((*headings, *labels), rows(scenario, case)))
         told = [f"- {words}" for words in notes(scenario, result)]
@@ -87,7 +89,7 @@ def _glance(scenarios: Iterable[Scenario], results: Results) -> list[list[str]]:
                 figure = scenario.figures[0]
                 found.append(
                     [
-                        f"{scenario.name}, {case.case}",
+                        f"{scenario.name}, {title(case)}",
                         f"{cell(ours, figure)} {figure.label}",
                         " · ".join(_advantages(scenario, case)),
                     ]

@@ -16,13 +16,14 @@ class Spread:
     median: float
     low: float
     high: float
+    rounds: int
 
 
 def spread(values: list[float]) -> Spread | None:
     """Of the rounds; None where nothing was measured."""
     if not values:
         return None
-    return Spread(statistics.median(values), min(values), max(values))
+    return Spread(statistics.median(values), min(values), max(values), len(values))
 
 
 @dataclass(frozen=True)

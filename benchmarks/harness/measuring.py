@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.disk import disk_folder
-from benchmarks.harness.peers import Peers
+from benchmarks.harness.peers import Missing, Peers
 from benchmarks.harness.scenario import Case, Contender
 
 ROOT = Path(__file__).parents[2]
 TOLD_LINES = 15
 """Of what a contender printed before it failed."""
+TOLD_CHARACTERS = 200
+FIGURES = '{"figures":'
+"""How the line begins that a contender ends with."""
 
 
 class Failed(Exception):
@@ -41,6 +45,10 @@ def command(contender: Contender, params: Mapping[str, Any], peers: Peers) -> li
 
 def measure(contender: Contender, case: Case, peers: Peers, timeout_s: float) -> dict[str, float]:
     """The figures of one run, with its peak memory. Raises Failed."""
+    try:
+        started = command(contender, case.params, peers)
+    except (Missing, OSError) as error:
+        raise Failed(f"{contender.name} cannot be started: {error}") from error
     with (
         tempfile.TemporaryFile() as said,
         tempfile.TemporaryFile() as complained,
@@ -49,16 +57,19 @@ def measure(contender: Contender, case: Case, peers: Peers, timeout_s: float) ->
             prefix="crdtsync-measured-", dir=disk_folder(), ignore_cleanup_errors=True
         ) as folder,
     ):
-        process = subprocess.Popen(
-            command(contender, case.params, peers),
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=complained,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
-            # A group of its own: what it starts is ended with it.
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                started,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=complained,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
+                # A group of its own: what it starts is ended with it.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Failed(f"{contender.name} cannot be started: {error}") from error
         late = threading.Event()
 
         def give_up() -> None:
@@ -77,15 +88,19 @@ def measure(contender: Contender, case: Case, peers: Peers, timeout_s: float) ->
         said.seek(0)
         complained.seek(0)
         lines = said.read().decode(errors="replace").splitlines()
-        figures = _figures(lines)
         if late.is_set():
             raise Failed(f"{contender.name} took more than {timeout_s:.0f} s")
-        if process.returncode != 0 or figures is None:
+        printed = next((one for one in reversed(lines) if one.startswith(FIGURES)), None)
+        if process.returncode != 0 or printed is None:
             told = [*lines, *complained.read().decode(errors="replace").splitlines()]
             raise Failed(
                 f"{contender.name} ended with exit code {process.returncode} and no figures:\n"
                 + "\n".join(told[-TOLD_LINES:])
             )
+        try:
+            figures = figures_of(printed)
+        except ValueError as error:
+            raise Failed(f"{contender.name} printed no figures, but {error}") from error
     # Linux counts kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return {"peak_memory_bytes": float(usage.ru_maxrss * unit), **figures}
@@ -97,9 +112,22 @@ def end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _figures(lines: list[str]) -> dict[str, float] | None:
-    for line in reversed(lines):
-        if line.startswith('{"figures":'):
-            found = json.loads(line)["figures"]
-            return {name: float(value) for name, value in found.items() if value is not None}
-    return None
+def figures_of(line: str) -> dict[str, float]:
+    """The figures of the line that a contender ends with. Raises ValueError where it is damaged.
+
+    Null and NaN stand for what the contender's system does not say.
+    """
+    try:
+        found = json.loads(line)["figures"]
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{line[:TOLD_CHARACTERS]!r}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{line[:TOLD_CHARACTERS]!r}")
+    figures = {}
+    for name, value in found.items():
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        if isinstance(value, str | list | dict) or math.isinf(value):
+            raise ValueError(f"{value!r} as {name}"[:TOLD_CHARACTERS])
+        figures[name] = float(value)
+    return figures

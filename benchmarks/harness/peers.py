@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import venv
@@ -20,6 +21,20 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "peers"
 PIP_PINS, NODE_PINS = ("requirements.txt",), ("package.json", "package-lock.json")
 INSTALL_TIMEOUT_S = 900
+TOLD_LINES, TOLD_CHARACTERS = 6, 300
+CAUSES = re.compile(
+    r"^(ERROR|error|npm (ERR!|error)|Error)\b|connection broken|being ignored|No space left|denied"
+)
+ADVICE = re.compile(
+    r"behind a proxy|problem related to network|complete log of this run|"
+    r"^npm (ERR!|error)( network)?$"
+)
+PARTS_LEFT_OUT = re.compile(r"WARNING: Retrying \(.*\) after |<[\w.]+ object at 0x[0-9a-f]+>: ")
+"""In them the lines of one cause differ that are told at every attempt."""
+CURE = (
+    "Where the registry cannot be reached, the settings of pip (PIP_INDEX_URL) or npm "
+    "(npm_config_registry) name another one; --no-peers leaves all peers out"
+)
 
 
 class Missing(Exception):
@@ -37,7 +52,8 @@ class Peers:
 
     def __init__(self, folder: Path | None = None, *, install: bool) -> None:
         """``install`` says whether what is missing may be brought from the registries."""
-        self._folder = folder or default_folder()
+        # Contenders are started in another folder than the one that a relative path is meant in.
+        self._folder = (folder or default_folder()).absolute()
         self._install = install
         self._known: dict[str, Path | Missing] = {}
 
@@ -48,6 +64,11 @@ class Peers:
                 self._known[peer] = self._find(peer, say)
             except Missing as missing:
                 self._known[peer] = missing
+            except OSError as error:
+                self._known[peer] = Missing(
+                    f"{peer} cannot be installed in {self._folder}: {error}; "
+                    "name another folder with --peers-folder"
+                )
         found = self._known[peer]
         if isinstance(found, Missing):
             raise found
@@ -85,7 +106,14 @@ class Peers:
         return folder
 
     def _install_python(self, folder: Path, file: Path) -> None:
-        venv.create(folder, with_pip=True)
+        try:
+            venv.create(folder, with_pip=True)
+        except subprocess.CalledProcessError as error:
+            told = (error.output or b"").decode(errors="replace")
+            raise Missing(
+                f"{folder.name} could not be installed, since no virtual environment could be "
+                f"made: {cause_in(told) or error}. On Debian it needs the package python3-venv"
+            ) from error
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "-r", str(file)]
         _run(pip, folder)
 
@@ -120,8 +148,20 @@ def _run(arguments: list[str], folder: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"{folder.name} could not be installed: {error}") from error
     if done.returncode != 0:
-        last = [*done.stdout.splitlines(), *done.stderr.splitlines()][-3:]
-        raise Missing(f"{folder.name} could not be installed: {' / '.join(last)}")
+        why = cause_in(f"{done.stdout}\n{done.stderr}") or f"exit code {done.returncode}"
+        raise Missing(f"{folder.name} could not be installed: {why}. {CURE}")
+
+
+def cause_in(printed: str) -> str:
+    """What an installer complained about, without its advice and what it said twice.
+
+    pip tells the host and the cause only in its warnings of trying again, and npm at the
+    beginning, before a paragraph of advice. Where neither is found, the last lines are told.
+    """
+    lines = [PARTS_LEFT_OUT.sub("", line.strip()) for line in printed.splitlines()]
+    lines = [*dict.fromkeys(line[:TOLD_CHARACTERS] for line in lines if line)]
+    found = [line for line in lines if CAUSES.search(line) and not ADVICE.search(line)]
+    return " / ".join(found[:TOLD_LINES] or lines[-TOLD_LINES:])
 
 
 def pins(peer: str) -> list[str]:

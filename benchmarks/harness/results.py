@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import os
 import platform
+import secrets
 import sqlite3
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from benchmarks.harness.measuring import ROOT
 from crdtsync.version import __version__
 
 FORMAT = 1
+WHOLE_RUN_BYTES = 400_000
+"""Twice what the results of a run of everything take."""
 
 
 class Round(msgspec.Struct):
@@ -33,13 +38,18 @@ class CaseResult(msgspec.Struct):
     case: str
     rounds: list[Round] = []
     missing: dict[str, str] = {}
-    """Contenders without figures, and why."""
+    """Contenders that failed in any round or were not there, and why."""
+
+    def counted(self) -> list[Round]:
+        """The rounds that count. Who failed in a later round has none: what it did before it
+        failed says nothing that could be held against those that ran to the end."""
+        return [one for one in self.rounds if one.contender not in self.missing]
 
     def of(self, contender: str, figure: str) -> list[float]:
-        """A figure of every round of a contender."""
+        """A figure of every round of a contender; empty where it is missing."""
         return [
             one.figures[figure]
-            for one in self.rounds
+            for one in self.counted()
             if one.contender == contender and figure in one.figures
         ]
 
@@ -58,6 +68,12 @@ class ScenarioResult(msgspec.Struct):
     started: str = ""
     load_before: float = 0.0
     """Processes that wanted a core in the minute before; 0 is a quiet machine."""
+    command: str = ""
+    """What measured it; a file that was gone on with holds scenarios of several commands."""
+    rounds_asked: int | None = None
+    """How often everybody was to run; a case may have asked for fewer."""
+    finished: bool = True
+    """False where somebody stopped the run in the middle of it."""
 
     def case(self, name: str) -> CaseResult | None:
         """The case of that name, if it was run."""
@@ -103,9 +119,9 @@ def begin(command: str, *, quick: bool, peers: dict[str, list[str]]) -> Results:
     return Results(FORMAT, command, now(), quick, _machine(), _versions(), peers)
 
 
-def begin_scenario(name: str) -> ScenarioResult:
-    """A scenario without figures yet."""
-    return ScenarioResult(name, [], commit(), now(), os.getloadavg()[0])
+def begin_scenario(name: str, command: str, rounds: int) -> ScenarioResult:
+    """A scenario without figures yet, measured by ``command`` in so many rounds."""
+    return ScenarioResult(name, [], commit(), now(), os.getloadavg()[0], command, rounds)
 
 
 def commit() -> str:
@@ -131,12 +147,72 @@ def go_on(kept: Results, fresh: Results) -> Results:
     return kept
 
 
+class NotSaved(Exception):
+    """Results that cannot be written; says where, why, and what helps."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be written: {error.strerror or error}; name another file with --out"
+        )
+
+
 def save(results: Results, path: Path) -> None:
-    """Write, wholly or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = path.with_suffix(".part")
-    written.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    written.replace(path)
+    """Write, wholly or not at all. Raises NotSaved."""
+    _write(results, path, lambda part: part.replace(path))
+
+
+def save_new(results: Results, path: Path) -> Path:
+    """Write to a file that nobody has yet: ``path``, or its name with a number where two runs
+    began in the same second. Raises NotSaved."""
+    free, number = path, 1
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            free.open("xb").close()
+            break
+        except FileExistsError:
+            if not path.parent.is_dir():
+                raise NotSaved(path, NotADirectoryError(errno.ENOTDIR, "no folder")) from None
+            number += 1
+            free = path.with_stem(f"{path.stem}-{number}")
+        except OSError as error:
+            raise NotSaved(path, error) from error
+    try:
+        check_writable(results, free)
+        save(results, free)
+    except NotSaved:
+        free.unlink(missing_ok=True)
+        raise
+    return free
+
+
+def check_writable(results: Results, path: Path) -> None:
+    """Try to write as much as a run of everything takes, and leave nothing. Raises NotSaved."""
+    if path.is_dir():
+        raise NotSaved(path, IsADirectoryError(errno.EISDIR, "it is a folder"))
+    _write(results, path, lambda part: part.unlink(), padding=b" " * WHOLE_RUN_BYTES)
+
+
+def _write(
+    results: Results, path: Path, then: Callable[[Path], object], padding: bytes = b""
+) -> None:
+    """Into a file beside ``path`` whose name no other run has, and what becomes of it ``then``."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    written = msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("xb") as file:
+                file.write(written + padding)
+            then(part)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotSaved(path, error) from error
+
+
+class _Format(msgspec.Struct):
+    format: int
 
 
 class BadResults(Exception):
@@ -146,17 +222,19 @@ class BadResults(Exception):
 def load(path: Path) -> Results:
     """Read a file of results. Raises BadResults."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Results)
+        written = path.read_bytes()
+        # Another format has other fields, so it is looked at before them.
+        kept_as = msgspec.json.decode(written, type=_Format).format
+        found = msgspec.json.decode(written, type=Results) if kept_as == FORMAT else None
     except OSError as error:
         raise BadResults(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadResults(
             f"{path} holds no results of `python -m benchmarks run`: {error}"
         ) from error
-    if found.format != FORMAT:
+    if found is None:
         raise BadResults(
-            f"{path} has format {found.format}, and this version reads {FORMAT}; "
-            "run the benchmark again"
+            f"{path} has format {kept_as}, and this version reads {FORMAT}; run the benchmark again"
         )
     return found
 

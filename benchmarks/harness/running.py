@@ -31,24 +31,47 @@ class Runner:
         peers: Peers,
         *,
         rounds: int,
+        command: str | None = None,
         say: Say = lambda words: None,
         done: Callable[[], None] = lambda: None,
     ) -> None:
-        """``say`` is told what is measured now; ``done`` is called after every measurement."""
+        """``command`` is the one that measures now, where it is not the one that began the
+        results; ``say`` is told what is measured; ``done`` is called after every measurement."""
         self._results = results
         self._peers = peers
         self._rounds = rounds
+        self._command = results.command if command is None else command
         self._say = say
         self._done = done
+        self.stays: dict[str, str] = {}
+        """Scenarios whose earlier result was not replaced by what was measured now, and why."""
 
     def run(self, scenario: Scenario, cases: Sequence[Case]) -> ScenarioResult:
-        """All cases of one scenario."""
-        found = begin_scenario(scenario.name)
-        self._results.put(found)
-        for case in cases:
-            result = CaseResult(case.name)
-            found.cases.append(result)
-            self._run_case(scenario, case, result)
+        """All cases of one scenario: what was measured now.
+
+        It takes the place of an earlier result only when it is complete, so that neither a
+        stop nor a failure costs figures that were kept. Where there is no earlier one, what was
+        measured before a KeyboardInterrupt is kept as unfinished.
+        """
+        found = begin_scenario(scenario.name, self._command, self._rounds)
+        earlier = self._results.scenario(scenario.name)
+        try:
+            for case in cases:
+                result = CaseResult(case.name)
+                found.cases.append(result)
+                self._run_case(scenario, case, result)
+        except KeyboardInterrupt:
+            found.finished = False
+            if earlier is not None and _has_figures(earlier):
+                self.stays[scenario.name] = "the run was stopped before its end"
+            elif _has_figures(found):
+                self._results.put(found)
+            raise
+        lost = [] if earlier is None else _lost(earlier, found)
+        if lost:
+            self.stays[scenario.name] = f"it has figures that are missing now ({', '.join(lost)})"
+        else:
+            self._results.put(found)
         return found
 
     def _run_case(self, scenario: Scenario, case: Case, result: CaseResult) -> None:
@@ -65,7 +88,8 @@ class Runner:
                 try:
                     figures = self._measured(contender, case, scenario.timeout_s)
                 except Failed as failed:
-                    result.missing[contender.name] = str(failed)
+                    before = f"in round {number + 1} of {rounds}, {number} had run: "
+                    result.missing[contender.name] = f"{before if number else ''}{failed}"
                 else:
                     took_s = time.perf_counter() - began_s
                     result.rounds.append(Round(contender.name, figures, round(took_s, 3)))
@@ -88,6 +112,20 @@ class Runner:
             result.missing[contender.name] = str(missing)
             return False
         return True
+
+
+def _has_figures(result: ScenarioResult) -> bool:
+    return any(case.rounds for case in result.cases)
+
+
+def _lost(earlier: ScenarioResult, found: ScenarioResult) -> list[str]:
+    """Whom the earlier result has figures of, and who failed or was not there this time."""
+    lost = []
+    for case in found.cases:
+        before = earlier.case(case.case)
+        had = set() if before is None else {one.contender for one in before.counted()}
+        lost += [f"{name} at {case.case}" for name in case.missing if name in had]
+    return lost
 
 
 def measurements(scenario: Scenario, cases: Sequence[Case], rounds: int) -> int:

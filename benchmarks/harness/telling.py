@@ -10,6 +10,7 @@ from benchmarks.harness.judging import Spread, judge, spread
 from benchmarks.harness.results import CaseResult, Results, ScenarioResult
 from benchmarks.harness.scenario import Figure, Mark, Scenario
 
+ONCE = "n = 1"
 SIZES = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
 
 
@@ -27,6 +28,8 @@ def ratio(found: Spread | None) -> str:
     if found is None:
         return "–"
     middle = two_places(found.median)
+    if found.rounds == 1:
+        return f"{middle} × ({ONCE})"
     if found.low == found.high:
         return f"{middle} ×"
     return f"{middle} × ({two_places(found.low)} to {two_places(found.high)})"
@@ -37,10 +40,17 @@ def two_places(value: float) -> str:
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
+def title(case: CaseResult) -> str:
+    """The name of a case, and whether its figures are of a single round: those have no spread."""
+    counted = case.counted()
+    is_once = len(counted) == len({one.contender for one in counted}) > 0
+    return f"{case.case} ({ONCE})" if is_once else case.case
+
+
 def tables(scenario: Scenario, result: ScenarioResult) -> Iterable[Table]:
     """One table a case: contenders, their figures, and the ratio to the baseline."""
     for case in result.cases:
-        table = Table(title=f"{scenario.name}: {case.case}", title_justify="left")
+        table = Table(title=f"{scenario.name}: {title(case)}", title_justify="left")
         table.add_column("")
         table.add_column(f"ratio of {scenario.figures[0].label}", justify="right")
         for figure in shown_figures(scenario, case):
@@ -75,10 +85,17 @@ def rows(scenario: Scenario, case: CaseResult) -> list[list[str]]:
 def notes(scenario: Scenario, result: ScenarioResult) -> list[str]:
     """What has to be known about the contenders, and who is missing and why."""
     told = [f"{one.name}: {one.note}" for one in scenario.contenders if one.note]
+    if not result.finished:
+        told.append("stopped before its end: rounds are missing")
     why: dict[str, str] = {}
     for case in result.cases:
         why.update(case.missing)
-    return [*told, *(f"{name} is missing: {words}" for name, words in why.items())]
+    who: dict[str, list[str]] = {}
+    for name, words in why.items():
+        who.setdefault(words, []).append(name)
+    for words, names in who.items():
+        told.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing: {words}")
+    return told
 
 
 def marks_table(pairs: Iterable[tuple[Scenario, Mark]], results: Results) -> Table:
@@ -98,17 +115,21 @@ def marks_rows(pairs: Iterable[tuple[Scenario, Mark]], results: Results) -> list
         judged = judge(mark, results.scenario(scenario.name))
         if judged.reached is not None:
             assert judged.found is not None
-            measured = (
-                ratio(judged.found)
-                if mark.unit == "×"
-                else f"{_in_unit(judged.found.median, mark.unit)}"
-                f" ({_in_unit(judged.found.low, mark.unit)}"
-                f" to {_in_unit(judged.found.high, mark.unit)})"
-            )
+            measured = measured_for(mark, judged.found)
             found.append(
                 [mark.what, bound(mark), measured, "reached" if judged.reached else "missed"]
             )
     return found
+
+
+def measured_for(mark: Mark, found: Spread) -> str:
+    """What was measured for a mark, in its unit."""
+    if mark.unit == "×":
+        return ratio(found)
+    low, middle, high = (
+        _in_unit(value, mark.unit) for value in (found.low, found.median, found.high)
+    )
+    return f"{middle} ({ONCE})" if found.rounds == 1 else f"{middle} ({low} to {high})"
 
 
 def bound(mark: Mark) -> str:
@@ -135,5 +156,5 @@ def cell(found: Spread | None, figure: Figure) -> str:
 
 def shown_figures(scenario: Scenario, case: CaseResult) -> list[Figure]:
     """Figures that at least one contender of the case has."""
-    measured = {name for one in case.rounds for name in one.figures}
+    measured = {name for one in case.counted() for name in one.figures}
     return [figure for figure in scenario.figures if figure.name in measured]

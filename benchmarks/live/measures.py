@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.percentiles import percentile
 from benchmarks.live.dialects import DIALECTS, Dialect
 from benchmarks.live.latency import Latencies, Pacer
 from benchmarks.live.load import Client, Load, connected, prepare
@@ -48,20 +49,18 @@ def throughput(params: Mapping[str, Any]) -> dict[str, float]:
 def latency(params: Mapping[str, Any]) -> dict[str, float]:
     """One op after the other at a steady pace, from a client each time, to all others."""
     dialect = DIALECTS[params["dialect"]]()
-    many, rate, seconds = params["clients"], params["ops_per_s"], params["seconds"]
-    ops = round(rate * seconds)
+    many, rate = params["clients"], params["ops_per_s"]
+    warm, timed = round(rate * params["warm_s"]), round(rate * params["seconds"])
     with _server(params) as server, connected(dialect, server.port, many, 1) as clients:
-        prepare(dialect, clients, -(-ops // many), 1)
-        pacer = Pacer(clients, rate)
-        cpu_s = server.cpu_s()
-        found: Latencies = pacer.run(ops)
-        cpu_s = server.cpu_s() - cpu_s
+        prepare(dialect, clients, -(-(warm + timed) // many), 1)
+        found: Latencies = Pacer(clients, rate).run(warm + timed, warm, server.cpu_s)
         _check(dialect, clients)
     return {
         "p99_ms": found.at(0.99),
         "p50_ms": found.at(0.50),
         "max_ms": found.at(1.0),
-        "server_cpu_us_per_op": cpu_s * 1e6 / ops,
+        "late_p99_ms": percentile(found.late_ms, 0.99),
+        "server_cpu_us_per_op": found.server_cpu_s * 1e6 / timed,
         "generator_cores": found.generator_cpu_s / found.took_s,
         "deliveries": len(found.sorted_ms),
     }

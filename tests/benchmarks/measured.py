@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 
 def counted(params: Mapping[str, float]) -> dict[str, float]:
@@ -66,3 +66,17 @@ def fails_once(params: Mapping[str, Any]) -> dict[str, float]:
         tried.touch()
         raise OSError("not today")
     return {"per_s": 1.0}
+
+
+def says(params: Mapping[str, Any]) -> NoReturn:
+    """End with a line of the contender's own."""
+    print(params["line"], flush=True)
+    os._exit(0)
+
+
+def endless_with_a_child(params: Mapping[str, Any]) -> NoReturn:
+    """Say through a pipe which processes are there and where temporary files lie, and stay."""
+    child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+    Path(params["pipe"]).write_text(f"{os.getpid()} {child.pid} {tempfile.gettempdir()}")
+    while True:
+        threading.Event().wait()

@@ -94,8 +94,11 @@ def test_temporary_folders_of_a_contender_are_gone_after_it() -> None:
 def test_percentiles_are_values_that_were_measured() -> None:
     values = [float(number) for number in range(1, 101)]
     assert (percentile(values, 0.5), percentile(values, 0.99), percentile([7.0], 0.99)) == (
-        51.0, 100.0, 7.0,
+        50.0, 99.0, 7.0,
     )  # fmt: skip
+    assert (percentile([2.0, 1.0], 0.5), percentile([1.0, 2.0], 1.0)) == (1.0, 2.0)
+    assert percentile(values, 0.07) == 7.0
+    assert percentile(values, 0.0) == 1.0
     assert latencies([0.001, 0.002, 0.003]) == {"p50_us": 2000.0, "p99_us": 3000.0}
 
 

@@ -215,7 +215,7 @@ def test_the_readme_tells_how_many_times_better_or_worse_crdtsync_is(counted: Re
     both = copied(counted)
     both.put(ScenarioResult("racing", [case]))
     text = documents.for_readme([SCENARIO, scenario], both)
-    assert "| racing, few | 2 steps/s | fast 0.50 · slow 200 |" in text
+    assert "| racing, few (n = 1) | 2 steps/s | fast 0.50 · slow 200 |" in text
     assert "| half | at least 0.5 × twice | 0.50 × | reached |" in text
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
 import uuid
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from pycrdt import Doc, Map
@@ -194,7 +197,9 @@ def test_a_server_that_delivers_an_op_twice_is_noticed() -> None:
 @pytest.mark.usefixtures("patient")
 def test_a_server_that_delivers_twice_is_noticed_where_latencies_are_measured() -> None:
     command = [sys.executable, "-m", "tests.benchmarks.careless_server", "double"]
-    params = {"dialect": "bare updates", "clients": 3, "ops_per_s": 1_000, "seconds": 0.03}
+    params = {
+        "dialect": "bare updates", "clients": 3, "ops_per_s": 1_000, "seconds": 0.03, "warm_s": 0.0,
+    }  # fmt: skip
     with pytest.raises(Lost, match="received 31 ops of the 30"):
         measure_latency({**params, "server_command": command})
 
@@ -206,5 +211,34 @@ def test_a_server_that_does_not_start_is_told_with_its_complaint() -> None:
 
 
 def test_shares_of_latencies_are_those_of_the_sorted_list() -> None:
-    found = latency.Latencies([float(ms) for ms in range(100)], 1.0, 0.1)
-    assert (found.at(0.5), found.at(0.99), found.at(1.0)) == (50.0, 99.0, 99.0)
+    found = latency.Latencies([float(ms) for ms in range(1, 101)], [], 1.0, 0.1, 0.1)
+    assert (found.at(0.5), found.at(0.99), found.at(1.0)) == (50.0, 99.0, 100.0)
+
+
+def test_an_op_that_is_sent_late_is_timed_from_when_it_was_due() -> None:
+    clients, theirs = [], []
+    for place in range(2):
+        ours, other = socket.socketpair()
+        theirs.append(other)
+        clients.append(load.Client(place, "space-00", 2, cast(Any, SimpleNamespace(raw=ours))))
+        clients[-1].frames = [MARKER + f"{place:08d}".encode()]
+    pacer = latency.Pacer(clients, ops_per_s=10.0)
+    pacer._send(0, time.perf_counter() - 30.0)
+    theirs[1].sendall(theirs[0].recv(100))
+    pacer._receive(clients[1].socket.raw.fileno())
+    (late_s,), (found_s,) = pacer._late_s, pacer._found_s
+    assert 30.0 <= late_s <= found_s
+    for one in (*theirs, *(client.socket.raw for client in clients)):
+        one.close()
+
+
+def test_the_ops_that_warm_a_server_up_are_not_among_the_latencies() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.careless_server", "nothing"]
+    params = {
+        "dialect": "bare updates", "clients": 3, "ops_per_s": 1_000, "seconds": 0.03,
+        "warm_s": 0.02, "server_command": command,
+    }  # fmt: skip
+    found = measure_latency(params)
+    assert found["deliveries"] == 30 * 2
+    assert found["late_p99_ms"] >= 0.0
+    assert found["p50_ms"] > 0.0

@@ -86,7 +86,8 @@ export const cpu = () => process.cpuUsage().user / 1e6 + process.cpuUsage().syst
 
 export function percentile(values, share) {
   const ordered = [...values].sort((one, other) => one - other);
-  return ordered[Math.min(Math.floor(ordered.length * share), ordered.length - 1)];
+  // The nearest rank, as benchmarks/harness/percentiles.py has it.
+  return ordered[Math.max(Math.ceil(Number((ordered.length * share).toFixed(9))), 1) - 1];
 }
 
 export const latencies = (taken) => ({
