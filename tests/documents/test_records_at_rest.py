@@ -16,6 +16,7 @@ from crdtsync.documents.reading import exists, in_conflict, is_deleted, read_fie
 from crdtsync.documents.state import (
     Entry,
     LogEntry,
+    OpsAtRest,
     RecordState,
     Removal,
     decode_stored,
@@ -405,3 +406,29 @@ def test_a_record_that_one_op_wrote_names_it_once() -> None:
         state.add(f"r/field{n}", entry(1, f'"{n}"', 3))
     assert state.encode().count(op_id(1).encode()) == 1
     assert RecordState.decode("patient", "p1", state.encode()).fields == state.fields
+
+
+class TestOpsAtRest:
+    """The places of ops are given again, and never to two that entries are of."""
+
+    def test_an_op_that_came_back_keeps_its_place_and_a_new_one_takes_what_is_free(self) -> None:
+        ops = OpsAtRest()
+        (one,) = ops.put_away([entry(1, '"a"', 1)])
+        (two,) = ops.put_away([entry(2, '"b"', 2)])
+        (three,) = ops.put_away([entry(3, '"c"', 3)])
+        again = OpsAtRest(ops.ops, used={two.op})
+        # Of the first there is nothing at rest, and it is the first that comes.
+        assert again.put_away([entry(1, '"a"', 1)]) == (one,)
+        assert again.put_away([entry(2, '"b"', 2)]) == (two,)
+        (four,) = again.put_away([entry(4, '"d"', 4)])
+        assert four.op == three.op
+        assert again.free == []
+        # The third comes after all, and its place is taken.
+        (late,) = again.put_away([entry(3, '"c"', 3)])
+        assert [op.op_id for op in again.ops] == [op_id(1), op_id(2), op_id(4), op_id(3)]
+        assert again.ops[late.op].op_id == op_id(3)
+
+    def test_entries_that_tell_an_op_otherwise_are_of_another(self) -> None:
+        ops = OpsAtRest()
+        one, other = ops.put_away([entry(1, '"a"', 1), entry(1, '"a"', 2)])
+        assert one.op != other.op

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from crdtsync.documents.ops import MAX_VALUES, SAFE_INTEGER
-from crdtsync.documents.state import Entry, LogEntry, StoredRecord, Stub
+from crdtsync.documents.state import Entry, LogEntry, StoredRecord, StoredValue, Stub
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import Landmark, Paging, Receipt, SnapshotRow
 from crdtsync.protocol.plausible import (
@@ -79,6 +79,14 @@ def shown(root: str = "r/name", **changes: object) -> SnapshotRow:
     return row(entry=msgspec.structs.replace(SHOWN, **changes), root=root)
 
 
+def of_no_op() -> SnapshotRow:
+    whole = shown()
+    values = {"r/name": (StoredValue(1, 0, '"a"'),)}
+    return msgspec.structs.replace(
+        whole, stored=msgspec.structs.replace(whole.stored, values=values)
+    )
+
+
 IMPOSSIBLE: dict[str, tuple[Callable[[], None], str]] = {
     "a place before the log": (
         lambda: check_place(Landmark(-1, b"")),
@@ -103,6 +111,18 @@ IMPOSSIBLE: dict[str, tuple[Callable[[], None], str]] = {
     "a stub with a long digest": (
         lambda: check_entries([LOGGED, Stub(2, b"d" * 17)]),
         "not a place in a log",
+    ),
+    "a value of an op that is not named": (
+        lambda: check_rows([of_no_op()]),
+        "a record names 1 ops, and a value of r/name is of op 1",
+    ),
+    "a sum in a field that is no counter": (
+        lambda: check_rows([shown("r/name", op_id="fold:7")]),
+        r"\('fold:7', 0\) does not name",
+    ),
+    "an op of a time that cannot be": (
+        lambda: check_rows([shown(time_us=-1)]),
+        "are not times of an op",
     ),
     "an entry of no op": (lambda: check_entries([logged(op_id="o")]), r"\('o', 0\) does not name"),
     "a stub of no op": (lambda: check_entries([Stub(2, b"", "")]), r"\('', 0\) does not name"),
