@@ -179,10 +179,12 @@ class Replica(Looking, Writing, Queue):
             )
             self._reader = open_reader(self.path, store)
         except BaseException:
-            if store is not None:
-                await store.close()
-            if lock is not None:
-                lock.release()
+            try:
+                if store is not None:
+                    await store.close()
+            finally:
+                if lock is not None:
+                    lock.release()
             raise
         self._lock, self._store = lock, store
         self._view = View(self._reader, store.policy, self.path)
@@ -212,15 +214,15 @@ class Replica(Looking, Writing, Queue):
         store, self._store = self._store, None
         reader, self._reader, self._view = self._reader, None, None
         lock, self._lock = self._lock, None
-        if reader is not None and self.path != MEMORY:
-            reader.close()
-        try:
-            if store is not None:
-                await store.close()
-        finally:
+        async with contextlib.AsyncExitStack() as ending:
+            # From the last to the first, and each of them whatever the others raise.
+            ending.callback(self._moved_on)  # whoever waits for sync hears that it is over
             if lock is not None:
-                lock.release()
-            self._moved_on()  # whoever waits for sync hears that it is over
+                ending.callback(lock.release)
+            if store is not None:
+                ending.push_async_callback(store.close)
+            if reader is not None and self.path != MEMORY:
+                ending.callback(reader.close)
 
     # ── records ─────────────────────────────────────────────────────────────
 
