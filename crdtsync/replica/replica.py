@@ -187,6 +187,7 @@ class Replica(Looking, Writing, Queue):
                     lock.release()
             raise
         self._lock, self._store = lock, store
+        store.on_full = self._moved_on
         self._view = View(self._reader, store.policy, self.path)
         self._space = self._view.text("space")
 
@@ -383,6 +384,7 @@ class Replica(Looking, Writing, Queue):
             self._open_view(),
             self.user,
             progress,
+            storage_full=self._open_store().storage_full,
             last_synced_us=self._last_synced_us or 0,
             now_us=self._around.now_us(),
         )

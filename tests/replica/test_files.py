@@ -354,8 +354,12 @@ class TestDisks:
             with pytest.raises(DiskFull):
                 await patients.update("big", name="x" * 50_000)
             assert "big" not in patients
+            assert tablet.status.storage_full
+            assert tablet.status.message().startswith("This device is out of space.")
             await store.look(lambda file: file.connection.execute("PRAGMA max_page_count = 100000"))
             await patients.update("big", name="x" * 50_000)
+            assert not tablet.status.storage_full
+            assert "waiting" in tablet.status.message()
         async with replica(tmp_path / "a.db") as tablet:
             assert len(tablet.outbox) == written + 1
 
