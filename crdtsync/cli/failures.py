@@ -70,7 +70,6 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
 )
 
 _KOREAN: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (DiskFull, "failed_disk_full"),
     (ReplicaInUse, "failed_in_use"),
     (NotAReplica, "failed_not_a_replica"),
     (StorageError, "failed_storage"),
@@ -110,8 +109,11 @@ def words_for(error: BaseException, lang: str) -> str:
     if lang != "ko":
         # The library tells programmers which method to call; people get the command.
         return say("failed_unresolved", lang) if isinstance(error, UnresolvedConflict) else detail
-    key = next(key for kind, key in _KOREAN if isinstance(error, kind))
-    return f"{say(key, lang)}\n{message('details', lang)}: {detail}"
+    if _is_of_a_full_disk(error):
+        words = message("storage_full", lang)
+    else:
+        words = say(next(key for kind, key in _KOREAN if isinstance(error, kind)), lang)
+    return f"{words}\n{message('details', lang)}: {detail}"
 
 
 def value_words(error: InvalidValue, lang: str) -> str:
@@ -121,9 +123,17 @@ def value_words(error: InvalidValue, lang: str) -> str:
     )
 
 
+def _is_of_a_full_disk(error: BaseException) -> bool:
+    return isinstance(error, DiskFull) or (
+        isinstance(error, OSError) and error.errno == errno.ENOSPC
+    )
+
+
 def _os_words(error: OSError) -> str:
     if isinstance(error, SyncTimeout):
         return str(error)
+    if error.errno == errno.ENOSPC and error.filename:
+        return say("no_space", "en", file=error.filename)
     if error.errno == errno.ENOSPC:
-        return say("no_space", "en", file=error.filename or "")
+        return message("storage_full", "en")  # a stream that was open already has no name here
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)

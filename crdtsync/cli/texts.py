@@ -23,9 +23,6 @@ _TEXTS: Final[Mapping[str, Words]] = {
         en="this command needs more packages. Install them: pip install 'crdtsync[server]'",
         ko="이 명령에는 패키지가 더 필요해요. 이렇게 설치해 주세요: pip install 'crdtsync[server]'",
     ),
-    "failed_disk_full": Words(
-        en="No space is left.", ko="저장 공간이 부족해요. 공간을 비운 뒤 다시 시도해 주세요."
-    ),
     "failed_in_use": Words(
         en="The file is open elsewhere.",
         ko="다른 프로그램에서 이 파일을 쓰고 있어요. 그 프로그램을 닫은 뒤 다시 시도해 주세요.",

@@ -121,7 +121,7 @@ class Collection(Mapping[str, Record]):
 
     def watch(self) -> Watch:
         """A context manager that yields changes, local and remote, as they happen."""
-        return Watch(self._replica.watchers(self.name))
+        return Watch(lambda: self._replica.watchers(self.name), self.name)
 
     async def history(self, record_id: str, field: str) -> FieldHistory:
         """Every value that a field had, newest first (see ``Record.history``)."""

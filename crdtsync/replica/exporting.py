@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Sequence
 
-from crdtsync.database import StorageError
+from crdtsync.database import DiskFull, StorageError
 from crdtsync.replica.queue_rows import Row
 from crdtsync.replica.queue_view import full_op, items
 
@@ -32,6 +33,7 @@ def write_whole(target: str, lines: Sequence[str]) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(part)
-        raise StorageError(
+        kind = DiskFull if error.errno == errno.ENOSPC else StorageError
+        raise kind(
             f"{target} cannot be written ({error.strerror}); the queue is as it was"
         ) from error

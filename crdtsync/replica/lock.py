@@ -8,13 +8,14 @@ the lock.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
 import sys
 from typing import IO
 
-from crdtsync.database import StorageError
+from crdtsync.database import DiskFull, StorageError
 from crdtsync.replica.errors import ReplicaInUse
 
 if sys.platform == "win32":
@@ -22,7 +23,7 @@ if sys.platform == "win32":
 
     _LOCKED_AT = 1 << 30
 
-    def _try_lock(handle: IO[str]) -> bool:
+    def _try_lock(handle: IO[bytes]) -> bool:
         try:
             os.lseek(handle.fileno(), _LOCKED_AT, os.SEEK_SET)
             msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
@@ -33,7 +34,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(handle: IO[str]) -> bool:
+    def _try_lock(handle: IO[bytes]) -> bool:
         try:
             fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -48,13 +49,18 @@ class FileLock:
         # Two names of one file (links) are one file.
         self.path = f"{os.path.realpath(path)}.lock"
         self._of = path
-        self._handle: IO[str] | None = None
+        self._handle: IO[bytes] | None = None
 
     def acquire(self) -> None:
         """Take the lock or raise ReplicaInUse with the holder's name."""
         try:
-            handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held until release
+            # Without a buffer: what a full disk does not take must not be tried again by close.
+            handle = open(self.path, "a+b", buffering=0)  # noqa: SIM115 - held until release
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFull(
+                    f"no space left for {self.path}; nothing was changed. Free up space and retry"
+                ) from error
             raise StorageError(
                 f"{self._of} cannot be opened for writing ({error.strerror}); check that its "
                 "folder exists and may be written to"
@@ -68,28 +74,26 @@ class FileLock:
             ) from error
         if not is_ours:
             handle.seek(0)
-            holder = _holder(handle.read(4096))
+            holder = _holder(handle.read(4096).decode("utf-8", "replace"))
             handle.close()
             raise ReplicaInUse(
                 f"{self._of} is open in {holder}; close it there, or use the file from one place"
             )
+        about = {"pid": os.getpid(), "host": socket.gethostname(), "program": sys.argv[0]}
         with contextlib.suppress(OSError):
-            handle.seek(0)
-            handle.truncate()
-            json.dump(
-                {"pid": os.getpid(), "host": socket.gethostname(), "program": sys.argv[0]}, handle
-            )
-            handle.flush()
+            handle.truncate(0)
+            handle.write(json.dumps(about).encode())
         self._handle = handle
 
     def release(self) -> None:
-        """Give the lock back. May be called twice."""
-        if self._handle is not None:
+        """Give the lock back. May be called twice. A disk that takes no text is no fault here:
+        what was done under the lock stands."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
             with contextlib.suppress(OSError):
-                self._handle.seek(0)
-                self._handle.truncate()
-            self._handle.close()
-            self._handle = None
+                handle.truncate(0)
+            with contextlib.suppress(OSError):
+                handle.close()
 
 
 def _holder(text: str) -> str:

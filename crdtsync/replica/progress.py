@@ -17,6 +17,8 @@ class Progress:
     signed_out: bool = False
     stopped: Close | None = None
     problem: str | None = None
+    storage_full: bool = False
+    """What arrived last found no space; small writes may have found some since."""
     next_attempt_us: int | None = None
     clock_skew_us: int = 0
     first_sync_done: int = 0

@@ -179,12 +179,15 @@ class Replica(Looking, Writing, Queue):
             )
             self._reader = open_reader(self.path, store)
         except BaseException:
-            if store is not None:
-                await store.close()
-            if lock is not None:
-                lock.release()
+            try:
+                if store is not None:
+                    await store.close()
+            finally:
+                if lock is not None:
+                    lock.release()
             raise
         self._lock, self._store = lock, store
+        store.on_full = self._moved_on
         self._view = View(self._reader, store.policy, self.path)
         self._space = self._view.text("space")
 
@@ -212,15 +215,15 @@ class Replica(Looking, Writing, Queue):
         store, self._store = self._store, None
         reader, self._reader, self._view = self._reader, None, None
         lock, self._lock = self._lock, None
-        if reader is not None and self.path != MEMORY:
-            reader.close()
-        try:
-            if store is not None:
-                await store.close()
-        finally:
+        async with contextlib.AsyncExitStack() as ending:
+            # From the last to the first, and each of them whatever the others raise.
+            ending.callback(self._moved_on)  # whoever waits for sync hears that it is over
             if lock is not None:
-                lock.release()
-            self._moved_on()  # whoever waits for sync hears that it is over
+                ending.callback(lock.release)
+            if store is not None:
+                ending.push_async_callback(store.close)
+            if reader is not None and self.path != MEMORY:
+                ending.callback(reader.close)
 
     # ── records ─────────────────────────────────────────────────────────────
 
@@ -381,6 +384,7 @@ class Replica(Looking, Writing, Queue):
             self._open_view(),
             self.user,
             progress,
+            storage_full=self._open_store().storage_full,
             last_synced_us=self._last_synced_us or 0,
             now_us=self._around.now_us(),
         )

@@ -15,7 +15,13 @@ ATTENTION_DETAILS = 3
 
 
 def status_of(
-    view: ReplicaFile, user: str, progress: Progress, *, last_synced_us: int, now_us: int
+    view: ReplicaFile,
+    user: str,
+    progress: Progress,
+    *,
+    storage_full: bool,
+    last_synced_us: int,
+    now_us: int,
 ) -> Status:
     """How sync stands now."""
     queue = counts(view, user)
@@ -37,6 +43,7 @@ def status_of(
         first_sync_done=progress.first_sync_done,
         first_sync_total=progress.first_sync_total,
         clock_skew_s=progress.clock_skew_us / 1_000_000,
+        storage_full=storage_full or progress.storage_full,
         problem=progress.problem,
         now=moment(now_us),
     )

@@ -43,6 +43,7 @@ class Status:
     first_sync_done: int = 0  # records received by a first sync that is under way
     first_sync_total: int | None = None  # None: no first sync is under way
     clock_skew_s: float = 0.0  # this device's clock minus the server's
+    storage_full: bool = False  # the last write found no space; over when one succeeds
     problem: str | None = None  # why the connection failed last, in English
     now: datetime | None = None
 
@@ -59,6 +60,8 @@ class Status:
         return " ".join(parts)
 
     def _main(self, lang: str) -> str:
+        if self.storage_full:
+            return message("storage_full", lang)
         if self.state is SyncState.NEEDS_ATTENTION:
             if self.needs_person:
                 return message("failed_needs_person", lang, n=self.needs_person)

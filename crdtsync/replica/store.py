@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Concatenate, ParamSpec, TypeVar
 
 from crdtsync.database import (
+    DiskFull,
     Executor,
     InlineExecutor,
     ThreadExecutor,
@@ -84,6 +86,10 @@ class ReplicaStore:
         self._path = path
         self._read_only = read_only
         self._upkeep: LogUpkeep | None = None
+        self.storage_full = False
+        """The last write found no space. Over when a write changed something again."""
+        self.on_full: Callable[[], None] = lambda: None
+        """Told on the loop's thread when a write found no space."""
 
     @property
     def policy(self) -> Policy:
@@ -192,7 +198,7 @@ class ReplicaStore:
         self._check_writable()
 
         def whole(connection: sqlite3.Connection) -> T:
-            with transaction(connection):
+            with self._noting_room(connection):
                 return job(self._file, *args, **kwargs)
 
         return await self._run(whole)
@@ -203,7 +209,7 @@ class ReplicaStore:
         self._check_writable()
 
         def whole(connection: sqlite3.Connection) -> T:
-            with transaction(connection):
+            with self._noting_room(connection):
                 return job(self._file)
 
         written = await self._run(whole, brief=True)
@@ -261,6 +267,15 @@ class ReplicaStore:
         finally:
             await executor.close()
 
+    @contextlib.contextmanager
+    def _noting_room(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """A transaction; one that changed something has found room for it."""
+        changes = connection.total_changes
+        with transaction(connection):
+            yield
+        if connection.total_changes != changes:
+            self.storage_full = False
+
     def _check_writable(self) -> None:
         if self._read_only:
             raise UsageError(f"{self._path} is open for reading only; open it without read_only")
@@ -273,4 +288,8 @@ class ReplicaStore:
                 return await self._executor.run_brief(job)
             return await self._executor.run(job)
         except sqlite3.Error as error:
-            raise explain(error, self._path) from error
+            told = explain(error, self._path)
+            if isinstance(told, DiskFull):
+                self.storage_full = True
+                self.on_full()
+            raise told from error

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from crdtsync.database import StorageError
+from crdtsync.database import DiskFull, StorageError
 from crdtsync.policy import Policy, PolicyError
 from crdtsync.protocol.backoff import retry_delay_ms
 from crdtsync.protocol.client_actions import (
@@ -160,6 +160,7 @@ class Sync:
             close = await self._one_connection()
             steady = self._around.now_us() - started_us >= STEADY_AFTER_US
             failures = 1 if steady else failures + 1
+            self.progress.storage_full = close.reason == "storage_full"
             self._tell(connecting=False, live=False, problem=close.words)
             if close.reason == "replica_copied" and failures == 1:
                 continue  # under its new name, at once
@@ -196,6 +197,8 @@ class Sync:
             return close
         except ConnectionLost as error:
             return Close(1006, "unreachable", str(error), retry=True)
+        except DiskFull as error:
+            return Close(1011, "storage_full", str(error), retry=True)
         except StorageError as error:
             return Close(1011, "storage", str(error), retry=True)
         except ProtocolError as error:
@@ -410,6 +413,7 @@ class Sync:
 
     def _stored(self, session: ClientSession, pages: list[StorePage], touched: Touched) -> None:
         """These pages are durable."""
+        self.progress.storage_full = False
         done = self.progress.first_sync_done + sum(len(page.rows) for page in pages)
         last = pages[-1]
         total = None if last.paging is None else done + last.remaining
@@ -427,6 +431,7 @@ class Sync:
                 sync_jobs.apply, part, self.progress.head_known or 0, now_us
             )
             self.progress.cursor = part[-1].seq
+            self.progress.storage_full = False
             self._changed(touched)
         counts = await self._tell_queue(session, now_us)
         if counts.pending:
@@ -465,7 +470,9 @@ class Sync:
             sync_jobs.went_live, self.progress.head_known or 0, self._around.now_us()
         )
         self._report(session, digests)
-        self._tell(live=True, connecting=False, problem=None, next_attempt_us=None)
+        self._tell(
+            live=True, connecting=False, problem=None, next_attempt_us=None, storage_full=False
+        )
         await self._plan_retry(self._around.now_us())
 
     def _report(self, session: ClientSession, digests: list[AcknowledgedDigest]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
+
+from crdtsync.documents.errors import UsageError
 
 MAX_WAITING_IDS = 10_000
 """Changed ids that a watcher may leave unread. Beyond it the ids are dropped and the
@@ -32,8 +34,12 @@ class Watch:
             for record_id in change.ids: …
     """
 
-    def __init__(self, watchers: set[Watch]) -> None:
-        self._watchers = watchers
+    def __init__(self, watchers: Callable[[], set[Watch]], what: str) -> None:
+        """``watchers`` gives the collection's set, or raises ReplicaClosed."""
+        self._find_watchers = watchers
+        self._watchers = watchers()
+        self._what = what
+        self._entered = False
         self._ids: set[str] = set()
         self._everything = False
         self._ready = asyncio.Event()
@@ -54,7 +60,9 @@ class Watch:
         self._ready.set()
 
     async def __aenter__(self) -> Watch:
+        self._watchers = self._find_watchers()
         self._watchers.add(self)
+        self._entered = True
         return self
 
     async def __aexit__(
@@ -69,6 +77,12 @@ class Watch:
         return self
 
     async def __anext__(self) -> Change:
+        if not self._entered:
+            self._find_watchers()  # a replica that is closed is the first thing to know
+            raise UsageError(
+                f"nothing is watched before the block begins; use `async with "
+                f"{self._what}.watch() as changes`"
+            )
         await self._ready.wait()
         if not self._ids and not self._everything and self._closed:
             raise StopAsyncIteration

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import json
 import os
 import sqlite3
+import sys
 import threading
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +21,13 @@ from crdtsync import (
     NotAReplica,
     Policy,
     Replica,
+    ReplicaClosed,
     ReplicaInUse,
     StorageError,
     UsageError,
 )
 from crdtsync.replica import applying
+from crdtsync.replica.lock import FileLock
 from tests.replica.scripted_server import URL, Ledger, ScriptedServer, serving
 from tests.replica.wards import POLICY, foreign_op, names, new_id, program, replica
 
@@ -178,6 +184,7 @@ class TestWrongFiles:
     async def test_a_failed_opening_leaves_no_thread_and_no_lock(self, tmp_path: Path) -> None:
         async with replica(tmp_path / "a.db"):
             pass
+        others = set(threading.enumerate())  # of tests that ran before in this process
         for _ in range(5):
             with pytest.raises(NotAReplica):
                 await replica(tmp_path / "a.db", space="other").start()
@@ -185,7 +192,7 @@ class TestWrongFiles:
             pass
         # The loop's own pool keeps its threads; the stores' are gone.
         for thread in threading.enumerate():
-            if "_connection_worker" in thread.name:
+            if "_connection_worker" in thread.name and thread not in others:
                 thread.join(timeout=5)
                 assert not thread.is_alive()
 
@@ -348,10 +355,53 @@ class TestDisks:
             with pytest.raises(DiskFull):
                 await patients.update("big", name="x" * 50_000)
             assert "big" not in patients
+            assert tablet.status.storage_full
+            assert tablet.status.message().startswith("This device is out of space.")
             await store.look(lambda file: file.connection.execute("PRAGMA max_page_count = 100000"))
             await patients.update("big", name="x" * 50_000)
+            assert not tablet.status.storage_full
+            assert "waiting" in tablet.status.message()
         async with replica(tmp_path / "a.db") as tablet:
             assert len(tablet.outbox) == written + 1
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size there")
+    def test_that_take_no_text_of_a_lock_decide_nothing(self, tmp_path: Path) -> None:
+        lock, second = (FileLock(str(tmp_path / "a.db")) for _ in range(2))
+        with no_file_may_grow():
+            lock.acquire()
+            with pytest.raises(ReplicaInUse, match="another process"):
+                second.acquire()
+            lock.release()
+            second.acquire()
+            second.release()
+
+    async def test_a_lock_that_cannot_be_made_says_that_the_disk_is_full(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(path: str, *_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+
+        monkeypatch.setattr("builtins.open", full)
+        with pytest.raises(DiskFull, match=r"no space left for .*a\.db\.lock"):
+            await replica(tmp_path / "a.db").start()
+
+    @pytest.mark.parametrize("part", ["_lock", "_store", "_reader"])
+    async def test_a_fault_of_closing_keeps_nobody_waiting_and_nothing_locked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+    ) -> None:
+        tablet = replica(tmp_path / "a.db")
+        await tablet.start()
+        waiting = asyncio.ensure_future(tablet.synced())
+        await asyncio.sleep(0)
+        with monkeypatch.context() as patch:
+            patch.setattr(tablet, part, FailsAfterClosing(getattr(tablet, part)))
+            with pytest.raises(OSError, match="a fault of closing"):
+                await tablet.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(ReplicaClosed):
+                await waiting
+        async with replica(tmp_path / "a.db"):
+            pass
 
     async def test_a_read_only_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -405,6 +455,43 @@ class TestDisks:
                     await tablet.export_outbox(bad)
             assert names(tmp_path, "*.part") == []
             assert names(tmp_path.parent, f"{tmp_path.name}.part") == []
+
+
+class FailsAfterClosing:
+    """A lock, store or connection that is closed and raises then."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def release(self) -> None:
+        self._real.release()
+        raise OSError(errno.EIO, "a fault of closing")
+
+    def close(self) -> Any:
+        closing = self._real.close()
+        if closing is None:
+            raise OSError(errno.EIO, "a fault of closing")
+        return self._after(closing)
+
+    async def _after(self, closing: Awaitable[None]) -> None:
+        await closing
+        raise OSError(errno.EIO, "a fault of closing")
+
+
+@contextlib.contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    """Files take no byte, as on a full disk; without the right to mount one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def one_after_the_other(writes: Iterable[Awaitable[object]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from crdtsync import Replica, ReplicaClosed
+from crdtsync import Replica, ReplicaClosed, UsageError
 from crdtsync.replica import applying
 from crdtsync.replica.watching import MAX_WAITING_IDS
 from tests.replica.scripted_server import Ledger, ScriptedServer, serving
@@ -81,6 +81,19 @@ async def test_the_stream_ends_with_its_block_and_with_the_replica() -> None:
         assert isinstance(ended, StopAsyncIteration)
     with pytest.raises(ReplicaClosed):
         patients.watch()
+
+
+async def test_a_watch_without_its_block_is_refused_instead_of_waiting_for_ever() -> None:
+    async with replica() as tablet:
+        changes = tablet.collection("patient").watch()
+        entered_late = tablet.collection("patient").watch()
+        async with asyncio.timeout(5):
+            with pytest.raises(UsageError, match=r"async with patient\.watch\(\) as changes"):
+                await anext(aiter(changes))
+    with pytest.raises(ReplicaClosed):
+        await anext(aiter(changes))
+    with pytest.raises(ReplicaClosed):
+        await entered_late.__aenter__()
 
 
 async def test_status_is_told_when_it_becomes_another_one(tablet: Replica) -> None:

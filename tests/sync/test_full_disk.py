@@ -177,6 +177,8 @@ async def test_a_device_that_is_full_while_it_receives_says_so_and_catches_up_la
         phone.connect(ward.url)
         status = await until_status(phone, lambda status: status.next_retry is not None)
         assert "no space left" in (status.problem or "")
+        assert status.storage_full
+        assert status.message("ko").startswith("저장 공간이 부족해요.")
         assert op_ids_of(phone) == [own]
         assert phone.collection("patient")["p1"]["visits"] == 1
         filler.unlink()
@@ -184,4 +186,5 @@ async def test_a_device_that_is_full_while_it_receives_says_so_and_catches_up_la
         await in_step(phone, tablet)
         assert_alike(phone, tablet)
         assert len(phone.collection("patient")) == 200
+        assert not phone.status.storage_full
         assert_once(tmp_path, written)
