@@ -17,6 +17,7 @@ from crdtsync.cli.screen import print_json, table, to_read, to_tell
 from crdtsync.cli.texts import say
 from crdtsync.policy import PolicyError, compare
 from crdtsync.policy_file import Policy
+from crdtsync.whole_file import write_whole
 
 STARTER = "starter_policy.toml"
 
@@ -41,9 +42,7 @@ def init(
     """Write a policy to start from, with comments. Never overwrites a file."""
     text = resources.files("crdtsync.cli").joinpath(STARTER).read_text(encoding="utf-8")
     try:
-        # "x" makes the file or fails: nothing that is there is ever overwritten.
-        with file.open("x", encoding="utf-8", newline="\n") as made:
-            made.write(text)
+        write_whole(file, [text], replace=False)
     except FileExistsError:
         raise Failure(say("policy_exists", lang, file=file)) from None
     except FileNotFoundError:
