@@ -100,6 +100,26 @@ def test_go_ends_with_zero_and_no_go_with_one(data: Path, tmp_path: Path) -> Non
     assert found.acceptance.scenarios[1].words == "not run: Not here."
 
 
+@pytest.mark.parametrize(
+    ("lang", "acceptance", "sentence"),
+    [
+        ("en", None, "Nothing is wrong so far, but something is still to be shown. No acceptance"),
+        ("ko", None, "지금까지 문제는 없지만 확인이 더 필요해서"),
+        ("en", {"verdict": "no-go"}, "The measurements are good, but the acceptance run is not."),
+        ("ko", {"verdict": "no-go"}, "측정한 값은 목표를 지켰지만 인수 시험 때문에"),
+    ],
+)
+def test_a_no_go_never_says_that_all_is_well(
+    data: Path, tmp_path: Path, lang: str, acceptance: dict[str, str] | None, sentence: str
+) -> None:
+    if acceptance is not None:
+        (data / "acceptance.json").write_text(acceptance_result(**acceptance))
+    run("--data", data, "--out", tmp_path / "r.json", "--lang", lang)
+    found = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Overview)
+    assert (found.go, found.healthy) == (False, True)
+    assert found.sentence.startswith(sentence)
+
+
 def test_an_older_report_stays_where_the_new_one_finds_no_room(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
