@@ -8,7 +8,7 @@ from .policy_table import (
     PolicyTable,
     policy_table,
 )
-from .reasons import REASON_CODES, reason
+from .reasons import REASON_CODES, reason, reason_told
 from .trace_words import attempt_ended, note_words, outcome_words, step_words
 from .wording import LANGS, CatalogueError, Lang, lang_of
 
@@ -29,5 +29,6 @@ __all__ = [
     "outcome_words",
     "policy_table",
     "reason",
+    "reason_told",
     "step_words",
 ]

@@ -38,6 +38,12 @@ MESSAGES: Final[Mapping[str, Words]] = {
         "Sign in to send {n:it|them}.",
         ko="로그아웃됐어요. 변경 {n}건은 이 기기에 남아 있어요. 로그인하면 보낼 수 있어요.",
     ),
+    "others_wait": Words(
+        en="{n} {n:change|changes} by {names} {n:waits|wait} on this device. "
+        "Sign in as {names} to send {n:it|them}.",
+        ko="{names} 님이 쓴 변경 {n}건이 이 기기에 남아 있어요. "
+        "그 사용자로 로그인하면 보낼 수 있어요.",
+    ),
     "clock_wrong": Words(
         en="This device's clock is off by {n} min. Check date and time; the server's time "
         "decides the order.",

@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from .vocabulary import merge_name, type_words
-from .wording import Words, fill, first_that_fits
+from .wording import Words, fill, first_that_fits, lang_of
 
 # Per code the most telling words first; the first whose parameters are all known is
 # used. The last one needs none, because a refusal from afar may come without them.
 VALUE_REASONS: Final[Mapping[str, tuple[Words, ...]]] = {
     "wrong_type": (
-        Words(en="it takes {expected}", ko="필요한 값의 종류: {expected}"),
+        Words(en="it takes a value of this kind: {expected}", ko="필요한 값의 종류: {expected}"),
         Words(en="the value is of the wrong type", ko="값의 종류가 맞지 않아요"),
     ),
     "bad_format": (
         Words(
-            en="it takes {expected}, written like {example}",
+            en="it takes a value of this kind: {expected}, written like {example}",
             ko="필요한 값의 종류: {expected} (예: {example})",
         ),
         Words(en="the value is not written in the right form", ko="값의 형식이 맞지 않아요"),
@@ -289,6 +289,17 @@ _UNKNOWN = Words(
     en='the server gave a reason that this app does not know ("{code}")',
     ko="이 앱에서 모르는 이유예요 ({code})",
 )
+
+
+def reason_told(code: str | None, words: str, lang: str = "en") -> str:
+    """Why the server ended something: it sent a code, and words of its own in English.
+
+    The words are the more exact ones; for a reader of another language the code speaks,
+    as far as it is known here.
+    """
+    if code in REASON_CODES and (not words or lang_of(lang) != "en"):
+        return reason(str(code), lang)
+    return words
 
 
 def reason(code: str, lang: str = "en", **params: object) -> str:

@@ -6,7 +6,6 @@ import csv
 import errno
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ from crdtsync.documents.conflict import Conflict, plain_json
 from crdtsync.policy import FieldPolicy
 from crdtsync.replica.collection import Collection
 from crdtsync.replica.record import Record
+from crdtsync.whole_file import write_whole
 
 JSON_KINDS = frozenset({"list", "set", "map", "json"})
 """Types whose CSV cell is JSON."""
@@ -156,21 +156,12 @@ def _with_bom(chunks: Iterator[str]) -> Iterator[str]:
 
 def _save(file: Path, chunks: Iterator[str], lang: str) -> None:
     """The whole file or none of it: a full disk leaves what was there before."""
-    part = file.with_name(f"{file.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as handle:
-            handle.writelines(chunks)
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(file)
+        write_whole(file, chunks, replace=True)
     except FileNotFoundError:
         raise Failure(say("no_folder", lang, folder=file.parent)) from None
     except OSError as error:
-        part.unlink(missing_ok=True)
         if error.errno == errno.ENOSPC:
             raise Failure(say("no_space", lang, file=file), STORAGE) from None
         why = error.strerror or str(error)
         raise Failure(say("file_unwritable", lang, file=file, why=why), STORAGE) from None
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

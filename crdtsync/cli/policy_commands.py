@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from crdtsync.catalogue import PolicyTable, policy_table
+from crdtsync.catalogue import PolicyTable, lang_of, message, policy_table
 from crdtsync.cli.failures import BAD_INPUT, EXIT_CODES, NEEDS_PERSON, OK, STORAGE, Failure
 from crdtsync.cli.options import AsJson, Lang
 from crdtsync.cli.screen import print_json, table, to_read, to_tell
 from crdtsync.cli.texts import say
 from crdtsync.policy import PolicyError, compare
 from crdtsync.policy_file import Policy
+from crdtsync.whole_file import write_whole
 
 STARTER = "starter_policy.toml"
 
@@ -41,9 +42,7 @@ def init(
     """Write a policy to start from, with comments. Never overwrites a file."""
     text = resources.files("crdtsync.cli").joinpath(STARTER).read_text(encoding="utf-8")
     try:
-        # "x" makes the file or fails: nothing that is there is ever overwritten.
-        with file.open("x", encoding="utf-8", newline="\n") as made:
-            made.write(text)
+        write_whole(file, [text], replace=False)
     except FileExistsError:
         raise Failure(say("policy_exists", lang, file=file)) from None
     except FileNotFoundError:
@@ -93,7 +92,7 @@ def check(
         print_json(document)
     else:
         for error in mistakes:
-            to_tell().print(str(error), soft_wrap=True)
+            to_tell().print(_mistakes(error, lang), soft_wrap=True)
         for path, policy in zip(files, policies, strict=True):
             if policy is not None:
                 to_read().print(_summary(path, policy, lang), soft_wrap=True)
@@ -114,6 +113,25 @@ def _load_all(files: list[Path]) -> tuple[list[Policy | None], list[PolicyError]
             policies.append(None)
             mistakes.append(error)
     return policies, mistakes
+
+
+def _mistakes(error: PolicyError, lang: str) -> str:
+    """All mistakes of a file. The policy's own words are in English: in Korean they are details."""
+    if lang_of(lang) == "en":
+        return str(error)
+    # Where nothing has a place, it is the file as a whole that is of no use.
+    if any(problem.where or problem.line is not None for problem in error.problems):
+        head = say("policy_mistakes", lang, file=error.source, n=len(error.problems))
+    else:
+        there = os.path.lexists(error.source)
+        head = say("policy_unreadable" if there else "policy_missing", lang, file=error.source)
+    lines = [head]
+    for problem in error.problems:
+        place = [say("policy_line", lang, line=problem.line)] if problem.line is not None else []
+        place += [problem.where] if problem.where else []
+        where = f"{', '.join(place)} · " if place else ""
+        lines.append(f"  {where}{message('details', lang)}: {problem.what}. {problem.cure}")
+    return "\n".join(lines)
 
 
 def _summary(path: Path, policy: Policy, lang: str) -> str:

@@ -16,13 +16,13 @@ from rich.live import Live
 from rich.text import Text
 
 from crdtsync.catalogue import message
-from crdtsync.cli.failures import EXIT_CODES, NETWORK, Failure
+from crdtsync.cli.failures import EXIT_CODES, NEEDS_PERSON, NETWORK, Failure
 from crdtsync.cli.opening import run, writing
 from crdtsync.cli.options import AsJson, Lang, PolicyPath, ReplicaPath, Space, User
 from crdtsync.cli.queue_commands import print_notices, status_json
 from crdtsync.cli.screen import print_json, to_read, to_tell
 from crdtsync.cli.texts import say
-from crdtsync.replica.errors import SyncTimeout
+from crdtsync.replica.errors import NeedsAttention, SignedOut, SyncTimeout
 from crdtsync.replica.replica import Replica
 from crdtsync.replica.status import Status, SyncState
 
@@ -100,6 +100,17 @@ async def _in_step(replica: Replica, url: str, timeout: float, lang: str) -> Non
             n=status.waiting,
         )
         raise Failure(words, NETWORK) from None
+    except SignedOut as error:
+        if not error.authors:
+            raise
+        names = ", ".join(error.authors)
+        words = message("others_wait", lang, n=error.status.signed_out_ops, names=names)
+        raise Failure(words, NEEDS_PERSON) from None
+    except NeedsAttention as error:
+        if error.status.needs_person:
+            raise
+        # Sync as a whole has stopped: no change of the queue is at fault.
+        raise Failure(error.status.message(lang), NEEDS_PERSON) from None
 
 
 def status_line(status: Status, lang: str) -> str:

@@ -229,6 +229,20 @@ FILE_TEXTS: Final[Mapping[str, Words]] = {
         ko="정책 파일을 만들었어요: {file}. 필요에 맞게 고친 뒤 확인해 주세요: "
         "crdtsync policy check {file}",
     ),
+    "policy_missing": Words(
+        en="There is no file {file}. Check the path, or make one: crdtsync policy init",
+        ko="파일이 없어요: {file}. 경로를 확인하거나 `crdtsync policy init` 명령으로 만들어 "
+        "주세요.",
+    ),
+    "policy_unreadable": Words(
+        en="{file} cannot be read as a policy. Check which file it is and who may read it.",
+        ko="정책 파일로 읽을 수 없어요: {file}. 어떤 파일인지, 읽을 권한이 있는지 확인해 주세요.",
+    ),
+    "policy_mistakes": Words(
+        en="{file}: {n} {n:mistake|mistakes}. Correct {n:it|them}, then check again.",
+        ko="{file}: 잘못된 곳이 {n}개 있어요. 아래에 적힌 곳을 고친 뒤 다시 확인해 주세요.",
+    ),
+    "policy_line": Words(en="line {line}", ko="{line}번째 줄"),
     "policy_good": Words(
         en="{file}: no mistakes. Version {version}, {collections} "
         "{collections:collection|collections}, {fields} {fields:field|fields}, file hash {hash}",

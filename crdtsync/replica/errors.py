@@ -40,7 +40,14 @@ class NeedsAttention(SyncError):
 
 
 class SignedOut(SyncError):
-    """The server does not accept the sign-in, or changes of another user wait for theirs."""
+    """The server does not accept the sign-in, or changes of another user wait for theirs.
+
+    ``authors`` are the users whose sign-in is waited for; empty where it is this one's.
+    """
+
+    def __init__(self, words: str, status: Status, authors: tuple[str, ...] = ()) -> None:
+        super().__init__(words, status)
+        self.authors = authors
 
 
 class SyncTimeout(SyncError, TimeoutError):

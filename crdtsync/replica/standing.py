@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crdtsync.catalogue import message
 from crdtsync.documents.conflict import moment
 from crdtsync.replica.errors import NeedsAttention, SignedOut
 from crdtsync.replica.file import ReplicaFile
@@ -45,6 +46,7 @@ def status_of(
         clock_skew_s=progress.clock_skew_us / 1_000_000,
         storage_full=storage_full or progress.storage_full,
         problem=progress.problem,
+        problem_code=None if progress.stopped is None else progress.stopped.reason,
         now=moment(now_us),
     )
 
@@ -61,10 +63,10 @@ def raise_what_needs_a_person(status: Status, view: ReplicaFile) -> None:
     if status.state is SyncState.SIGNED_OUT:
         raise SignedOut(status.message(), status)
     if status.signed_out_ops and status.signed_out_ops == status.waiting:
-        raise SignedOut(
-            f"{status.signed_out_ops} changes of another user wait for that user's sign-in",
-            status,
-        )
+        # All that waits is by others, so whoever wrote any of it is one of them.
+        authors = tuple(sorted({str(row[1]) for row in view.all("outbox_counts")}))
+        words = message("others_wait", n=status.signed_out_ops, names=", ".join(authors))
+        raise SignedOut(words, status, authors)
 
 
 def _state(queue: Counts, progress: Progress) -> SyncState:

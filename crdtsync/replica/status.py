@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from crdtsync.catalogue import message
+from crdtsync.catalogue import message, reason_told
 
 
 class SyncState(StrEnum):
@@ -45,6 +45,7 @@ class Status:
     clock_skew_s: float = 0.0  # this device's clock minus the server's
     storage_full: bool = False  # the last write found no space; over when one succeeds
     problem: str | None = None  # why the connection failed last, in English
+    problem_code: str | None = None  # the server's code for it, where sync has stopped
     now: datetime | None = None
 
     @property
@@ -65,7 +66,9 @@ class Status:
         if self.state is SyncState.NEEDS_ATTENTION:
             if self.needs_person:
                 return message("failed_needs_person", lang, n=self.needs_person)
-            return message("stopped", lang, reason=self.problem or "")
+            return message(
+                "stopped", lang, reason=reason_told(self.problem_code, self.problem or "", lang)
+            )
         if self.state is SyncState.SIGNED_OUT:
             return message("signed_out", lang, n=self.waiting)
         if self.state is SyncState.SYNCED:

@@ -12,7 +12,7 @@ from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op
 from crdtsync.replica import editing, outbox
 from crdtsync.replica.errors import NoSuchOperation
-from crdtsync.replica.exporting import export_lines, write_whole
+from crdtsync.replica.exporting import export_lines, write_queue
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.outbox import Row, Touched
 from crdtsync.replica.queue_view import OutboxItem, items
@@ -101,7 +101,7 @@ class Queue:
         Raises StorageError where the file cannot be written.
         """
         lines = export_lines(outbox.rows(self._open_view()))
-        await asyncio.to_thread(write_whole, os.fspath(path), lines)
+        await asyncio.to_thread(write_queue, os.fspath(path), lines)
         return len(lines)
 
     def notices(self) -> list[dict[str, Any]]:

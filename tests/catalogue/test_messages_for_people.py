@@ -19,6 +19,7 @@ from crdtsync.catalogue import (
     lang_of,
     message,
     reason,
+    reason_told,
     trace_words,
     vocabulary,
 )
@@ -168,11 +169,20 @@ def test_a_reason_says_as_much_as_it_is_told() -> None:
     assert reason("out_of_range", max="9") == "it is above 9"
     assert reason("out_of_range") == "it is out of range"
     assert reason("wrong_type", expected="set<date>", got="int") == (
-        "it takes list without order (date)"
+        "it takes a value of this kind: list without order (date)"
     )
     assert "날짜" in reason("wrong_type", "ko", expected="date", got="int")
     assert reason("too_long", limit="1") == "it is longer than 1 character"
     assert "a person decides" in reason("wrong_shape", merge="manual", asked="delta")
+
+
+def test_words_of_the_server_are_told_by_their_code_in_another_language() -> None:
+    words = "your sign-in does not open the space 'k'"
+    assert reason_told("no_access", words) == words
+    assert reason_told("no_access", words, "ko-KR") == reason("no_access", "ko")
+    assert reason_told("no_access", "") == reason("no_access")
+    for code in (None, "of a newer server"):
+        assert reason_told(code, words, "ko") == words
 
 
 def test_an_invalid_value_gives_its_reason_with_its_own_parameters() -> None:

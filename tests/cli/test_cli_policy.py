@@ -90,3 +90,27 @@ def test_a_file_that_is_missing_is_told_and_not_a_traceback(tmp_path: Path) -> N
     assert done.exit_code == 2
     assert "none.toml" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, ("파일이 없어요", "경로를 확인하거나", "자세히: there is no such file")),
+        ("version = \n", ("잘못된 곳이 1개 있어요", "1번째 줄", "고친 뒤 다시 확인해 주세요")),
+        (
+            'version = 1\n[patient.fields]\na = { type = "strin" }\nb = { type = "dat" }\n',
+            ("잘못된 곳이 2개 있어요", "3번째 줄, patient.fields.a", "4번째 줄, patient.fields.b"),
+        ),
+        ("#" * 2_000_000, ("정책 파일로 읽을 수 없어요", "자세히: the file has more than")),
+    ],
+    ids=["no file", "no TOML", "mistakes", "too large"],
+)
+def test_mistakes_are_told_in_korean_with_their_places_and_the_cure(
+    tmp_path: Path, text: str | None, words: tuple[str, ...]
+) -> None:
+    file = tmp_path / "policy.toml" if text is None else write_policy(tmp_path, text)
+    done = crdtsync("policy", "check", file, "--lang", "ko")
+    assert done.exit_code == 2
+    assert str(file) in done.stderr
+    for part in words:
+        assert part in done.stderr

@@ -11,16 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import COMMAND, POLICY, Device, environment, new_device, write_policy
+from tests.cli.command_line import (
+    COMMAND,
+    POLICY,
+    Device,
+    crdtsync,
+    environment,
+    new_device,
+    write_policy,
+)
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     """The address of a server that runs as a process of its own."""
-    policy = write_policy(tmp_path, POLICY)
+    yield from served(write_policy(tmp_path, POLICY), tmp_path / "server", "--dev")
+
+
+def served(policy: Path, data: Path, *access: str) -> Iterator[str]:
+    """The address of a server, which ends with the iteration."""
     running = subprocess.Popen(
-        [*COMMAND, "serve", "--policy", str(policy), "--data", str(tmp_path / "server"),
-         "--port", "0", "--dev"],
+        [*COMMAND, "serve", "--policy", str(policy), "--data", str(data),
+         "--port", "0", *access],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment(),
@@ -132,3 +144,45 @@ def test_watch_goes_on_until_ctrl_c_and_loses_nothing(tmp_path: Path, url: str) 
     assert "Nothing is lost" in stderr
     assert "Traceback" not in stderr
     assert device.run("set", "patient", "p2", "name=Lee").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("en", "1 change by dr-lee waits on this device. Sign in as dr-lee to send it."),
+        ("ko", "dr-lee 님이 쓴 변경 1건이 이 기기에 남아 있어요. 그 사용자로 로그인하면"),
+    ],
+)
+def test_changes_of_another_user_are_told_with_their_name_and_the_cure(
+    tmp_path: Path, url: str, lang: str, words: str
+) -> None:
+    kim = new_device(tmp_path)
+    Device(kim.file, "dr-lee").run("set", "patient", "p1", "name=Kim")
+    done = kim.run("sync", url, "--lang", lang)
+    assert done.exit_code == 1
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("en", "Sync has stopped: your sign-in does not open the space 'ward-3'"),
+        ("ko", "동기화가 멈췄어요. 이유: 이 로그인으로는 이 공간에 들어갈 수 없어요"),
+    ],
+)
+def test_why_sync_stopped_is_told_in_the_language_of_the_reader(
+    tmp_path: Path, lang: str, words: str
+) -> None:
+    device = new_device(tmp_path)
+    secret = tmp_path / "secret"
+    assert crdtsync("token", "new-secret", secret).exit_code == 0
+    made = crdtsync(
+        "token", "--user", device.user, "--spaces", "ward-4", "--secret-file", secret
+    )  # fmt: skip
+    policy = write_policy(tmp_path, POLICY)
+    access = ("--jwt-secret-file", str(secret))
+    for url in served(policy, tmp_path / "server", *access):
+        done = device.run("sync", url, "--token", made.stdout.strip(), "--lang", lang)
+        assert done.exit_code == 1
+        assert words in done.stderr
+        assert "outbox" not in done.stderr

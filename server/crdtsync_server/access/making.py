@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -14,6 +13,7 @@ import jwt
 
 from crdtsync.documents.errors import InvalidOp
 from crdtsync.documents.ops import check_identifier
+from crdtsync.whole_file import write_whole
 from crdtsync_server.access.keys import SigningKey, private_key, secret_file
 from crdtsync_server.access.settings import BadAccessSettings
 
@@ -86,8 +86,4 @@ def make_token(
 
 def write_secret(path: Path) -> None:
     """A new secret in a new file of mode 0600. Raises FileExistsError, OSError."""
-    number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(number, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(SECRET_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_whole(path, [secrets.token_urlsafe(SECRET_BYTES) + "\n"], replace=False, mode=0o600)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from crdtsync.database import DiskFull, StorageError, explain
 from crdtsync.errors import CrdtsyncError
+from crdtsync.whole_file import sync_folder
 from crdtsync_server.operating.checking.findings import Progress, no_progress
 from crdtsync_server.operating.checking.structure import schema_version
 from crdtsync_server.operating.checking.verifying import Verified, verify
@@ -19,7 +20,6 @@ from crdtsync_server.operating.database_file import (
     connect_to_check,
     database_of,
     heads,
-    sync_folder,
 )
 from crdtsync_server.storage.migrating import mebibytes
 

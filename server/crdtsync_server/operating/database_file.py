@@ -69,14 +69,3 @@ def heads(connection: sqlite3.Connection) -> tuple[SpaceHead, ...]:
     """The head of every space, by name."""
     rows = connection.execute("SELECT name, seq FROM spaces ORDER BY name")
     return tuple(SpaceHead(name, seq) for name, seq in rows)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
-    if os.name == "nt":  # pragma: no cover - Windows has no such call and needs none
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

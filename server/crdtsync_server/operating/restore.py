@@ -12,9 +12,10 @@ from pathlib import Path
 
 from crdtsync.database import DiskFull, StorageError
 from crdtsync.errors import CrdtsyncError
+from crdtsync.whole_file import sync_folder
 from crdtsync_server.operating.checking.findings import Progress, no_progress
 from crdtsync_server.operating.checking.verifying import Verified, verify
-from crdtsync_server.operating.database_file import database_of, sync_folder
+from crdtsync_server.operating.database_file import database_of
 from crdtsync_server.storage.lock import FolderLock
 from crdtsync_server.storage.migrating import mebibytes
 from crdtsync_server.storage.store import FILE_NAME

@@ -15,6 +15,7 @@ from crdtsync.cli.failures import BAD_INPUT, NEEDS_PERSON, NETWORK, OK, STORAGE,
 from crdtsync.cli.screen import to_tell, write_utf8
 from crdtsync.database import explain
 from crdtsync.policy import Policy, Visibility
+from crdtsync.whole_file import write_whole
 from crdtsync_server.fetching import fetch
 from crdtsync_server.report.accepted_run import FILE_NAME as ACCEPTANCE_FILE
 from crdtsync_server.report.accepted_run import read_acceptance
@@ -70,7 +71,7 @@ def run_command(wanted: Wanted) -> int:
         write_utf8(text)
     else:
         wanted.out.parent.mkdir(parents=True, exist_ok=True)
-        wanted.out.write_text(text, encoding="utf-8")
+        write_whole(wanted.out, [text], replace=True)
         to_tell().print(say("written", wanted.lang, path=wanted.out), soft_wrap=True)
         to_tell().print(f"{found.verdict}: {found.sentence}", soft_wrap=True)
     return OK if found.go else NEEDS_PERSON

@@ -221,6 +221,10 @@ def sentence_of(lang: str, reasons: tuple[Reason, ...], healthy: bool, go: bool)
     if go:
         return f"{health} {say('may_go', lang)}"
     missing = [one for one in reasons if one.mood == "unknown" and one.code in ESSENTIAL]
+    if healthy and known and (bad or missing):
+        # "All is well" beside a No-Go would contradict it.
+        key = "well_but_not_accepted" if bad else "well_but_not_shown"
+        return say(key, lang, why=(bad or missing)[0].words)
     if not bad and missing:
         return f"{health} {say('not_shown', lang, why=missing[0].words)}"
     return f"{health} {say('may_not_go', lang)}"

@@ -315,6 +315,14 @@ MEASURES: Final[Mapping[str, Words]] = {
         ko="필요한 확인이 모두 끝났어요. 진행해도 돼요.",
     ),
     "may_not_go": Words(en="No-Go for now.", ko="지금은 중단이에요."),
+    "well_but_not_accepted": Words(
+        en="The measurements are good, but the acceptance run is not. {why}",
+        ko="측정한 값은 목표를 지켰지만 인수 시험 때문에 진행할 수 없어요. {why}",
+    ),
+    "well_but_not_shown": Words(
+        en="Nothing is wrong so far, but something is still to be shown. {why}",
+        ko="지금까지 문제는 없지만 확인이 더 필요해서 아직 진행할 수 없어요. {why}",
+    ),
     "not_shown": Words(
         en="No-Go until it is shown: {why}", ko="확인이 더 필요해서 아직 진행할 수 없어요. {why}"
     ),

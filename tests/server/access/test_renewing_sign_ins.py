@@ -161,7 +161,7 @@ async def test_another_user_of_the_device_signs_in_and_each_sends_their_own(
             with pytest.raises(SignedOut):
                 await tablet.synced(timeout=20)
             tablet.connect(server.url, token=lambda: token("lee"))
-            with pytest.raises(SignedOut, match="1 changes of another user"):
+            with pytest.raises(SignedOut, match="1 change by kim waits"):
                 await tablet.synced(timeout=20)
             assert tablet.status.signed_out_ops == 1
         async with replica(tmp_path, "kim") as tablet:

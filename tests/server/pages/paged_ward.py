@@ -32,7 +32,7 @@ label = { en = "Patient", ko = "환자" }
 delete = ["clinician", "nurse"]
 [patient.fields.name]
 type = "string"
-max_length = 80
+max_length = 2_100
 label = { en = "Name", ko = "이름" }
 [patient.fields.phone]
 type = "string"

@@ -269,3 +269,19 @@ async def test_values_of_people_are_never_read_as_html(visitor: Visitor) -> None
     assert PROBE in await visitor.text("h1")
     assert await visitor.page.locator("main img").count() == 0
     assert await visitor.page.evaluate("'hacked' in window") is False
+
+
+async def test_a_long_name_of_a_record_does_not_fill_the_pages(
+    visitor: Visitor, ward: Ward
+) -> None:
+    name = "Very " * 400 + "long"
+    await ward.disagrees("c-long", "dose", '"5.0"', '"50.0"')
+    await ward.writes("c-long", {"r/name": f'"{name}"'})
+    await visitor.open("conflicts", space=SPACE)
+    text = await visitor.text()
+    assert name[:79] + "…" in text
+    assert name[:100] not in text
+    await open_conflict(visitor, "c-long", "dose")
+    assert name[:100] not in await visitor.text()
+    await visitor.page.get_by_role("button", name="Choose value 1 by kim").click()
+    assert name[:100] not in await visitor.page.get_by_role("dialog").inner_text()

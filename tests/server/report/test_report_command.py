@@ -16,7 +16,9 @@ from typer.testing import CliRunner, Result
 
 from crdtsync.cli.application import make_app
 from crdtsync.version import __version__
+from crdtsync_server.report import command
 from crdtsync_server.report.measures import Overview
+from tests.cli.disk_room import files_of_at_most
 from tests.server.report.books import new_id
 from tests.server.serving import device, serving, write
 
@@ -96,6 +98,40 @@ def test_go_ends_with_zero_and_no_go_with_one(data: Path, tmp_path: Path) -> Non
     assert found.sentence == "All is well. Everything that has to be shown is shown: Go."
     assert f"The report is at {tmp_path / 'r.json'}" in result.stderr
     assert found.acceptance.scenarios[1].words == "not run: Not here."
+
+
+@pytest.mark.parametrize(
+    ("lang", "acceptance", "sentence"),
+    [
+        ("en", None, "Nothing is wrong so far, but something is still to be shown. No acceptance"),
+        ("ko", None, "지금까지 문제는 없지만 확인이 더 필요해서"),
+        ("en", {"verdict": "no-go"}, "The measurements are good, but the acceptance run is not."),
+        ("ko", {"verdict": "no-go"}, "측정한 값은 목표를 지켰지만 인수 시험 때문에"),
+    ],
+)
+def test_a_no_go_never_says_that_all_is_well(
+    data: Path, tmp_path: Path, lang: str, acceptance: dict[str, str] | None, sentence: str
+) -> None:
+    if acceptance is not None:
+        (data / "acceptance.json").write_text(acceptance_result(**acceptance))
+    run("--data", data, "--out", tmp_path / "r.json", "--lang", lang)
+    found = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Overview)
+    assert (found.go, found.healthy) == (False, True)
+    assert found.sentence.startswith(sentence)
+
+
+def test_an_older_report_stays_where_the_new_one_finds_no_room(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "reports" / "r.html"
+    assert run("--data", data, "--out", out).exit_code == 1
+    older = out.read_bytes()
+    monkeypatch.setitem(command.RENDERERS, ".html", lambda _: "x" * 2_000_000)
+    with files_of_at_most(1_000_000):
+        failed = run("--data", data, "--out", out)
+    assert failed.exit_code == 3
+    assert out.read_bytes() == older
+    assert [path.name for path in out.parent.iterdir()] == ["r.html"]
 
 
 @pytest.mark.parametrize(

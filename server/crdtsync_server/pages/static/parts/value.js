@@ -69,7 +69,12 @@ function dateText(value) {
 /** A value in one line of text, for sentences and labels. `full`: never shortened. */
 export function valueText(value, type, full = false) {
   const text = plainText(value, type);
-  return full || text.length <= SHORT_CHARS ? text : `${text.slice(0, SHORT_CHARS - 1)}…`;
+  return full ? text : shortText(text);
+}
+
+/** What people wrote, such as the name of a record, where it stands among other words. */
+export function shortText(text) {
+  return text.length <= SHORT_CHARS ? text : `${text.slice(0, SHORT_CHARS - 1)}…`;
 }
 
 function plainText(value, type) {

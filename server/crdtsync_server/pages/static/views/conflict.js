@@ -13,7 +13,7 @@ import { ask } from "../parts/dialog.js";
 import { editor } from "../parts/editor.js";
 import { address, conflictLink, recordLink, traceLink } from "../parts/links.js";
 import { problemBox } from "../parts/problem.js";
-import { holdsElements, parseType, sameKey, valueElement, valueText } from "../parts/value.js";
+import { holdsElements, parseType, sameKey, shortText, valueElement, valueText } from "../parts/value.js";
 import { parts, t } from "../words.js";
 
 const REFRESH_MS = 10_000;
@@ -144,7 +144,7 @@ function facts(state) {
   return h(
     "div",
     { class: "facts" },
-    h("p", {}, parts("conflict_of_record", { record: recordLink(state.space, state.collection, state.record, state.life?.record_label || state.record) })),
+    h("p", {}, parts("conflict_of_record", { record: recordLink(state.space, state.collection, state.record, shortText(state.life?.record_label || state.record)) })),
     deleted,
   );
 }
@@ -263,7 +263,7 @@ async function confirm(ctx, state, value, control) {
 }
 
 function confirmation(state, value) {
-  const name = state.life?.record_label || state.record;
+  const name = shortText(state.life?.record_label || state.record);
   return [
     h("p", {}, parts("confirm_words", { field: state.label, record: name })),
     h("div", { class: "current" }, valueElement(value, state.rules.type)),
@@ -324,7 +324,7 @@ async function nextOpen(ctx, state) {
     "p",
     {},
     next
-      ? conflictLink(state.space, next, t("next_conflict"), ": ", isolated(next.record_label), " · ", isolated(next.label))
+      ? conflictLink(state.space, next, t("next_conflict"), ": ", isolated(shortText(next.record_label)), " · ", isolated(next.label))
       : h("a", { href: address("conflicts", { space: state.space }) }, t("no_more_conflicts")),
   );
 }

@@ -7,7 +7,7 @@ import { number, timeElement } from "../format.js";
 import { keepFresh } from "../live.js";
 import { announce, empty, loaded, noSpace, page, policy, spaceOf, spaces } from "../page.js";
 import { address, conflictLink } from "../parts/links.js";
-import { parseType, valueText } from "../parts/value.js";
+import { parseType, shortText, valueText } from "../parts/value.js";
 import { go } from "../router.js";
 import { parts, t } from "../words.js";
 
@@ -139,7 +139,7 @@ function row(shown, one) {
       "div",
       { class: "row-head" },
       statusMark(one),
-      h("h3", {}, conflictLink(shown.space, one, isolated(one.record_label), " · ", isolated(one.label))),
+      h("h3", {}, conflictLink(shown.space, one, isolated(shortText(one.record_label)), " · ", isolated(one.label))),
     ),
     h("ul", { class: "glance" }, one.candidates.slice(0, 4).map((candidate) => glance(shown, one, candidate)), one.candidates.length > 4 && h("li", { class: "soft" }, t("and_more", { n: number(one.candidates.length - 4) }))),
     h(
