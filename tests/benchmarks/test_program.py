@@ -134,6 +134,8 @@ def test_a_run_that_is_stopped_leaves_nothing_behind_and_keeps_what_it_has(
         [*PROGRAM, "run", "--rounds", "1", "--out", str(path)], cwd=ROOT,
         env=environment(PIPE=str(pipe), TMPDIR="/var/tmp"), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
+        # Under nohup the tests themselves, and what they start, would not hear it.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     worker, child, folder = pipe.read_text().split()
     assert Path(folder).is_dir()

@@ -130,6 +130,16 @@ class Connection:
         except apsw.Error as error:
             raise self.translated(error) from error
 
+    @property
+    def total_changes(self) -> int:
+        """How many rows were changed since this was opened."""
+        if self._opening.is_gone:
+            return 0
+        try:
+            return self._raw.total_changes()
+        except apsw.Error as error:
+            raise self.translated(error) from error
+
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Cursor:
         """Run a statement."""
         if self._opening.is_gone:
