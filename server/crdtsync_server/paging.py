@@ -32,11 +32,14 @@ class PagesAhead:
         """The page at ``paging`` as somebody with this view may have it. Raises StorageError."""
         asked = (space, paging, seen)
         reading, self._reading = self._reading, None
-        if reading is not None and self._next == asked:
-            page = await reading
-        else:
-            if reading is not None:
+        page = None
+        if reading is not None:
+            if self._next == asked:
+                page = await reading
+            else:
                 reading.cancel()
+        if page is None or page.paging is None:
+            # The last one brings the peer up to the head of the moment in which it asks.
             page = await self._read(*asked)
         if page.paging is not None:
             self._next = (space, page.paging, seen)
