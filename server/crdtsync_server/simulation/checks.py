@@ -90,13 +90,13 @@ class Checks:
     def now(self) -> None:
         """Demand everything that can be demanded at any moment."""
         world = self._world
-        if world.server.is_up:
+        if world.server.can_be_asked:
             self._read_log()
             self._promises_were_kept()
             self._conflicts_are_told()
             self._queues_are_bounded()
         for device in world.devices:
-            if device.is_up and device.replica is not None:
+            if device.can_be_asked and device.replica is not None:
                 self._device(device)
 
     def _read_log(self) -> None:

@@ -75,6 +75,12 @@ class Machine:
         """Whether its program runs."""
         return self.process is not None and self.process.alive
 
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether its program runs and has its files: one that crashed in a job lies there for
+        a moment before it is buried."""
+        return self.is_up and not (self.executor is not None and self.executor.is_gone)
+
     def random(self, what: str) -> Random:
         """Randomness of this life of the machine."""
         return stream(self.plan.seed, self.name, self.lives, what)
