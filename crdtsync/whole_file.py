@@ -25,13 +25,18 @@ def write_whole(
     They are written into a part beside ``path``, and the part takes the name at the end. With
     ``replace`` an older file stays until then and hands on its mode; without it, raises
     FileExistsError where the name is taken, and leaves what is there. Every OSError names
-    ``path``. Whatever is raised, from ``texts`` too, no part is left.
+    ``path``. Whatever is raised, from ``texts`` too, no part is left. What is no file, such as
+    a pipe or a device, is written to as it is: a file must not take its place.
     """
     target = Path(os.path.realpath(path)) if replace else Path(path)
     # A name of its own: two commands at once do not write into each other's part. It is
     # short, because the name of the file itself may be as long as names may be.
     part = target.parent / f".crdtsync-{secrets.token_hex(8)}.part"
     try:
+        if replace and os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8", newline="") as stream:
+                stream.writelines(texts)
+            return
         if not replace and os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         try:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,6 +52,15 @@ def stored(folder: Path) -> int:
     with closing(connect_reader(folder / FILE_NAME)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM policies").fetchone()
     return int(count)
+
+
+@contextmanager
+def holding_on(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A reader that sees the database as it is now: empty."""
+    with closing(connect_reader(folder / FILE_NAME)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM policies").fetchone() == (0,)
+        yield reader
 
 
 async def is_closing(one: Checkpoints) -> None:
@@ -141,9 +151,7 @@ async def test_a_reader_that_holds_on_to_an_old_state_hinders_nobody(tmp_path: P
     store = await Store.open(tmp_path)
     one = store._checkpoints
     assert one is not None
-    with closing(connect_reader(tmp_path / FILE_NAME)) as reader:
-        reader.execute("BEGIN")
-        assert reader.execute("SELECT count(*) FROM policies").fetchone() == (0,)
+    with holding_on(tmp_path) as reader:
         for nth in range(5):
             await store.write(rows(nth * 150, 150))
             await ended(one)
@@ -162,9 +170,7 @@ async def test_behind_such_a_reader_it_is_not_tried_with_every_row(tmp_path: Pat
     store = await Store.open(tmp_path)
     one = store._checkpoints
     assert one is not None
-    with closing(connect_reader(tmp_path / FILE_NAME)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM policies").fetchone()
+    with holding_on(tmp_path):
         await store.write(rows(0, 1_000))
         await ended(one)
         begins = 0
