@@ -6,7 +6,7 @@ knows which ops must be somewhere, which may be, and which must be nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,8 +53,10 @@ class Book:
         """Ops that took an op's place."""
         self.beaten: dict[str, set[tuple[str, EntryId]]] = {}
         """What an op beat when the server settled, by the winner's op_id."""
-        self.accepted: set[str] = set()
-        """Op_ids that were ever in the server's log, one that it has lost since included."""
+        self.accepted: dict[str, list[Mapping[str, tuple[str, ...]]]] = {}
+        """What ops said when they came into the server's log, one that it has lost since
+        included. An edit that came too late says there what was left to say: of a counter, the
+        difference."""
 
     def made(self, op: Op, device: str) -> None:
         """An op was made on a device, in a transaction that may still fail."""
@@ -86,11 +88,8 @@ class Book:
         A device learns that the server has the first one at a moment of its own, even
         before the call that made the edit returns; then nothing is left to write.
         """
-        first = self.notes.get(note.op.replaces or "")
-        return (
-            first is not None
-            and first.op.op_id in self.accepted
-            and any(_says_the_same(note.op, op) for op in (first.op, *first.former))
+        return any(
+            _says_the_same(note.op, said) for said in self.accepted.get(note.op.replaces or "", ())
         )
 
     def may_replace(self, op: Op, root: str) -> set[EntryId]:
@@ -168,8 +167,5 @@ class Book:
         return tuple(seen for op in ops if root in op.writes for seen in op.writes[root].supersedes)
 
 
-def _says_the_same(edit: Op, first: Op) -> bool:
-    return all(
-        root in first.writes and write.values == first.writes[root].values
-        for root, write in edit.writes.items()
-    )
+def _says_the_same(edit: Op, said: Mapping[str, tuple[str, ...]]) -> bool:
+    return all(said.get(root) == write.values for root, write in edit.writes.items())

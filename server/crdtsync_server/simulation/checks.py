@@ -128,7 +128,7 @@ class Checks:
                 note.standing = "written"
             if not request_id or replica_id is None:
                 raise Broken(11, f"{entry.op_id}: the log does not say who sent it, or how")
-            book.accepted.add(entry.op_id)
+            book.accepted.setdefault(entry.op_id, []).append(entry.writes)
             self._is_what_was_written(entry)
             accepted = self._world.decided.accepted(entry.op_id, entry.seq, entry.received_us)
             if accepted is None:
