@@ -406,13 +406,16 @@ async def policy_signed(world: World, device: DeviceMachine, random: Random) -> 
     server = world.server
     if server.policy + 1 >= len(POLICIES):
         return
-    if server.is_up and server.process is not None and server.service is not None:
-        stopping: Coroutine[Any, Any, None] = server.service.drain()
-        await asyncio.wait([server.process.start(stopping)])
+    # It is down when the version counts: somebody else may start it while it is stopped.
+    while server.is_up and server.policy + 1 < len(POLICIES):
+        if server.process is not None and server.service is not None:
+            stopping: Coroutine[Any, Any, None] = server.service.drain()
+            await asyncio.wait([server.process.start(stopping)])
         world.check()
         await server.die(power_cut=False)
-    server.policy += 1
-    world.note("server", f"policy version {server.policy + 1}", "policy signed")
+    if server.policy + 1 < len(POLICIES):
+        server.policy += 1
+        world.note("server", f"policy version {server.policy + 1}", "policy signed")
     await world.start(server)
 
 
