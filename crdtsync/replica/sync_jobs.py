@@ -72,16 +72,15 @@ def greet(
         touched = applying.reset(file, welcome.diverged, paging, now_us)
     if sees_anew:
         touched |= see_anew(file, welcome, paging)
-    if welcome.diverged is not None or sees_anew:
-        pass  # paging starts anew
-    elif paging is not None:
-        # A first sync that was cut goes on where it stopped.
-        paging = file.paging or paging
-        file.set_paging(paging)
+    if paging is not None:
+        if welcome.diverged is None and not sees_anew:
+            # A first sync that was cut goes on where it stopped.
+            paging = file.paging or paging
+            file.set_paging(paging)
     elif file.paging is not None:
         # The log is enough now (a restored server that holds nothing has no page to
         # send): what was to be paged for is over, or old records would stay for ever.
-        touched = applying.install_page(file, (), None, file.cursor, now_us)
+        touched |= applying.install_page(file, (), None, file.cursor, now_us)
     return outbox.to_ask(file, paging=paging is not None), paging, file.cursor.seq, touched
 
 

@@ -358,6 +358,32 @@ class TestServerRestored:
                 assert len(restored.entries) == 4
             assert [notice["kind"] for notice in tablet.notices()] == ["server_restored"]
 
+    @pytest.mark.parametrize("view", ["", "f" * 32])
+    async def test_a_server_that_holds_nothing_leaves_nothing_even_if_a_role_changed_with_a_cut(
+        self, tmp_path: Path, view: str
+    ) -> None:
+        """An empty log has no page to send: the welcome itself ends the paging."""
+        server, ledger = ScriptedServer(), Ledger(POLICY)
+        async with replica(tmp_path / "a.db", dial=server.dial) as tablet:
+            patients = tablet.collection("patient")
+            async with serving(server, ledger):
+                tablet.connect(URL)
+                ledger.accept(foreign_op("gone", {"r/name": '"lost"'}))
+                await tablet.synced(timeout=5)
+                await until(tablet, lambda: "gone" in patients)
+            wiped = ledger.copy_until(0)
+            link = await server.connection()
+            link.say(wiped.welcome(await link.next(Hello), diverged=0, paging=Paging(0, 1, 0)))
+            await link.next(SnapshotRequest)
+            assert "gone" in patients
+            link.cut()
+            async with serving(server, wiped, view=view):
+                await until(tablet, lambda: "gone" not in patients)
+                wiped.accept(foreign_op("gone", {"r/phone": '"010"'}))
+                await patients.update("p1", name="Kim")
+                await tablet.synced(timeout=5)
+            assert tablet._open_view().paging is None
+
 
 async def test_a_copied_file_takes_a_new_name_and_goes_on() -> None:
     server, ledger = ScriptedServer(), Ledger(POLICY)
