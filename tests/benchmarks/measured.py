@@ -75,8 +75,12 @@ def says(params: Mapping[str, Any]) -> NoReturn:
 
 
 def endless_with_a_child(params: Mapping[str, Any]) -> NoReturn:
-    """Say through a pipe which processes are there and where temporary files lie, and stay."""
-    child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
-    Path(params["pipe"]).write_text(f"{os.getpid()} {child.pid} {tempfile.gettempdir()}")
+    """Say through a pipe where temporary files lie, and stay. The pipe's end is the end of this
+    process and of its child: both hold it open."""
+    pipe = os.open(params["pipe"], os.O_WRONLY)
+    subprocess.Popen(
+        [sys.executable, "-c", "import threading; threading.Event().wait()"], pass_fds=(pipe,)
+    )
+    os.write(pipe, f"{tempfile.gettempdir()}\n".encode())
     while True:
         threading.Event().wait()
