@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import ConsoleMessage, Locator, Page, Request
+from playwright.async_api import ConsoleMessage, Locator, Page, Request, expect
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -26,6 +26,8 @@ PHONE = (360, 740)
 DESKTOP = (1280, 800)
 WAIT_MS = 10_000
 LOADED = ".body:not([aria-busy])"
+
+expect.set_options(timeout=WAIT_MS)
 
 
 class Visitor:

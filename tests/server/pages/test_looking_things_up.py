@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Browser as Chromium
+from playwright.async_api import expect
 
 from tests.server.pages.browsing import PHONE, Visitor
 from tests.server.pages.paged_ward import LONG, POLICY, RIGHT_TO_LEFT, SPACE, Ward
@@ -55,14 +58,14 @@ async def test_the_dashboard_follows_what_happens_and_keeps_what_is_open(
         " !== before",
         arg=before,
     )
-    assert await formula.evaluate("one => one.open")
+    await expect(formula).to_have_attribute("open", "")
 
 
 async def test_records_are_searched_paged_and_filtered(visitor: Visitor) -> None:
     await visitor.open("records", space=SPACE)
     page = visitor.page
     rows = page.locator("tbody tr")
-    assert await rows.count() == 25
+    await expect(rows).to_have_count(25)
     await page.get_by_role("link", name="Next").click()
     await page.wait_for_url("**after=**")
     await page.get_by_text("Page 2").wait_for()
@@ -70,8 +73,8 @@ async def test_records_are_searched_paged_and_filtered(visitor: Visitor) -> None
     await page.get_by_text("Page 1").wait_for()
     await page.get_by_label("is exactly").fill("Kim Minji 8")
     await visitor.button("Search").click()
-    await page.locator("tbody tr").nth(1).wait_for(state="detached")
-    assert "p-008" in await rows.first.inner_text()
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("p-008")
     await page.get_by_label("is exactly").fill("nobody")
     await visitor.button("Search").click()
     await visitor.sees("No record fits.")
@@ -86,12 +89,12 @@ async def test_a_past_value_is_restored_as_an_ordinary_write(visitor: Visitor, w
     await ward.writes("r-back", {"r/phone": '"010-2"'}, user="lee")
     await visitor.open("record", space=SPACE, collection="patient", id="r-back")
     phone = visitor.page.get_by_role("region", name="Phone")
-    assert "010-2" in await phone.locator("> .current").inner_text()
+    await expect(phone.locator("> .current")).to_contain_text("010-2")
     await phone.locator("summary").click()
-    assert "stands" in await phone.inner_text()
+    await expect(phone.get_by_text("stands").first).to_be_visible()
     await phone.get_by_role("button", name="Restore this value").click()
     dialog = visitor.page.get_by_role("dialog")
-    assert "010-1" in await dialog.inner_text()
+    await expect(dialog).to_contain_text("010-1")
     await dialog.get_by_role("button", name="Save").click()
     await phone.locator("> .current", has_text="010-1").wait_for()
     assert (await ward.reads("r-back"))["phone"] == "010-1"
@@ -121,7 +124,7 @@ async def test_a_record_in_conflict_shows_every_value_and_none_as_the_value(
     text = await dose.inner_text()
     assert "5.0" in text
     assert "50.0" in text
-    assert await dose.locator("> .current").count() == 0
+    await expect(dose.locator("> .current")).to_have_count(0)
     await dose.get_by_role("link", name="Choose between them").click()
     await visitor.page.get_by_role("heading", name="Which is right?").wait_for()
 
@@ -151,7 +154,7 @@ async def test_the_policy_is_the_table_that_people_sign(chromium: Chromium, ward
         assert POLICY.hash in text
         assert "버전 4" in text
         assert "두 사람이 서로 다른 값을 쓰면 모두 남겨서 보여 주고, 사람이 골라서 정해요." in text
-        assert await visitor.page.locator("table").count() == 2
+        await expect(visitor.page.locator("table")).to_have_count(2)
         visitor.check()
 
 
@@ -170,23 +173,24 @@ async def test_the_language_is_switched_and_remembered(visitor: Visitor) -> None
     await visitor.open("policy")
     await visitor.button("한국어").click()
     await visitor.page.get_by_role("heading", name="규칙", exact=True).wait_for()
-    assert await visitor.page.evaluate("document.documentElement.lang") == "ko"
-    assert "규칙" in await visitor.page.title()
+    await expect(visitor.page.locator("html")).to_have_attribute("lang", "ko")
+    await expect(visitor.page).to_have_title(re.compile("규칙"))
     await visitor.open("device", space=SPACE)
-    assert await visitor.text("h1") == "내 기기"
+    await expect(visitor.page.locator("h1")).to_have_text("내 기기")
     await visitor.open("policy", lang="en")
-    assert await visitor.text("h1") == "Policy"
+    await expect(visitor.page.locator("h1")).to_have_text("Policy")
 
 
 async def test_the_theme_is_switched_and_remembered(visitor: Visitor) -> None:
     await visitor.open("policy")
-    paper = "getComputedStyle(document.body).backgroundColor"
-    light = await visitor.page.evaluate(paper)
+    body = visitor.page.locator("body")
+    paper = "body => getComputedStyle(body).backgroundColor"
+    light = await body.evaluate(paper)
     await visitor.page.get_by_label("Colours", exact=True).select_option("dark")
-    dark = await visitor.page.evaluate(paper)
-    assert light != dark
+    await expect(body).not_to_have_css("background-color", light)
+    dark = await body.evaluate(paper)
     await visitor.page.reload()
-    assert await visitor.page.evaluate(paper) == dark
+    await expect(body).to_have_css("background-color", dark)
 
 
 async def test_long_and_right_to_left_text_stays_in_its_place(

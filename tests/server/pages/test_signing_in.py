@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Route
+from playwright.async_api import Route, expect
 
 from crdtsync_server.access.settings import AccessSettings
 from crdtsync_server.service import RunningServer
@@ -51,7 +51,7 @@ async def test_a_browser_that_opens_the_address_of_the_server_finds_the_pages(
     async with Visitor.of(chromium, ward.web, None) as visitor:
         await visitor.page.goto(f"{ward.web}/?lang=ko")
         await visitor.page.get_by_role("heading", name="로그인").wait_for()
-        assert await visitor.page.evaluate("document.documentElement.lang") == "ko"
+        await expect(visitor.page.locator("html")).to_have_attribute("lang", "ko")
         visitor.check()
 
 
@@ -67,7 +67,7 @@ async def test_a_token_is_kept_in_this_tab_only_and_an_ended_one_asks_again_with
                 "conflict", space=SPACE, collection="patient", record="p-1", field="plan"
             )
             field = page.get_by_label("Token", exact=True)
-            assert await field.get_attribute("type") == "password"
+            await expect(field).to_have_attribute("type", "password")
             await field.fill(token("kim", exp=1))
             await field.press("Enter")
             await visitor.sees("The server did not accept this sign-in")
@@ -122,7 +122,7 @@ async def test_what_another_person_had_begun_is_not_sent_under_a_new_name(
             await again.get_by_role("button", name="Sign in", exact=True).click()
             await page.get_by_text("lee", exact=True).first.wait_for()
             await page.get_by_role("heading", name="Which is right?").wait_for()
-            assert await page.get_by_role("dialog").count() == 0
+            await expect(page.get_by_role("dialog")).to_have_count(0)
             assert len(sent) == 1
             visitor.check()
 
