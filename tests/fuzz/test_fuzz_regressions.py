@@ -120,7 +120,7 @@ async def test_a_record_without_values_does_not_trip_readers_after_a_reset() -> 
         patients = tablet.collection("patient")
         async with serving(server, ledger):
             tablet.connect(URL)
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
         assert [record.id for record in patients.values()] == ["p1"]
         link = await server.connection()
         hello = await link.next(Hello)

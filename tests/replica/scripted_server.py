@@ -44,7 +44,7 @@ from crdtsync.replica.transport import ConnectionLost, Transport
 
 T = TypeVar("T", bound=Message)
 URL = "ws://scripted"
-PATIENCE_S = 10
+PATIENCE_S = 30
 _END = object()
 
 

@@ -262,7 +262,7 @@ class TestFirstSync:
                 tablet.connect(URL)
                 await until(tablet, lambda: tablet._open_view().cursor.seq >= 3)
                 assert tablet.collection("patient")["p0"]["visits"] == 16
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
             order = [type(m) for m in links[0].sent]
             assert order.index(ReceiptsRequest) < order.index(SnapshotRequest)
             assert tablet.collection("patient")["p0"]["visits"] == 16
@@ -298,10 +298,10 @@ class TestServerRestored:
                 ledger.accept(foreign_op("old", {"r/name": '"stays"'}))
                 for _ in range(3):
                     await patients.increment("p1", "visits", 1)
-                    await tablet.synced(timeout=5)
+                    await tablet.synced(timeout=30)
                 ledger.accept(foreign_op("gone", {"r/name": '"lost"'}))
                 await patients.increment("p1", "visits", 1)
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
                 await until(tablet, lambda: "gone" in patients)
                 await tablet.disconnect()
             await patients.increment("p1", "visits", 1)
@@ -344,7 +344,7 @@ class TestServerRestored:
                 tablet.connect(URL)
                 for n in range(4):
                     await tablet.collection("patient").update(f"p{n}", age=n)
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
             restored = ledger.copy_until(1)
             link = await server.connection()
             hello = await link.next(Hello)
@@ -353,7 +353,7 @@ class TestServerRestored:
             assert len(tablet.collection("patient")) == 4
             link.cut()
             async with serving(server, restored):
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
                 assert sorted(tablet.collection("patient")) == ["p0", "p1", "p2", "p3"]
                 assert len(restored.entries) == 4
             assert [notice["kind"] for notice in tablet.notices()] == ["server_restored"]
@@ -369,7 +369,7 @@ class TestServerRestored:
             async with serving(server, ledger):
                 tablet.connect(URL)
                 ledger.accept(foreign_op("gone", {"r/name": '"lost"'}))
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
                 await until(tablet, lambda: "gone" in patients)
             wiped = ledger.copy_until(0)
             link = await server.connection()
@@ -381,7 +381,7 @@ class TestServerRestored:
                 await until(tablet, lambda: "gone" not in patients)
                 wiped.accept(foreign_op("gone", {"r/phone": '"010"'}))
                 await patients.update("p1", name="Kim")
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
             assert tablet._open_view().paging is None
 
 
@@ -396,7 +396,7 @@ async def test_a_copied_file_takes_a_new_name_and_goes_on() -> None:
         assert first.replica_id == name
         link.say(Refused("replica_copied", "a copy", True, 0))
         async with serving(server, ledger) as links:
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             (hello,) = (m for m in links[0].sent if isinstance(m, Hello))
         assert hello.replica_id == tablet.replica_id != name
         assert (hello.run != first.run, hello.previous_runs) == (True, ())
@@ -420,7 +420,7 @@ async def test_runs_since_the_last_welcome_are_named_and_the_oldest_stays(tmp_pa
     runs = []
     async with replica(tmp_path / "a.db", dial=server.dial) as tablet, serving(server, ledger):
         tablet.connect(URL)
-        await tablet.synced(timeout=5)
+        await tablet.synced(timeout=30)
         known = tablet._open_view().identity.run
     for _ in range(60):
         async with replica(tmp_path / "a.db") as tablet:
@@ -439,14 +439,14 @@ async def test_concurrent_values_of_a_manual_field_stay_until_somebody_chooses()
         patients = tablet.collection("patient")
         await patients.update("p1", allergies={"nut"})
         tablet.connect(URL)
-        await tablet.synced(timeout=5)
+        await tablet.synced(timeout=30)
         ledger.accept(foreign_op("p1", {"r/allergies": '["latex"]'}))
         links[-1].say(ledger.since(1))
         await until(tablet, lambda: tablet.status.conflicts == 1)
         conflict = patients["p1"]["allergies"]
         assert isinstance(conflict, Conflict)
         await conflict.resolve(conflict.union())
-        await tablet.synced(timeout=5)
+        await tablet.synced(timeout=30)
         assert ledger.states["patient", "p1"].fields["r/allergies"].keys() == {
             (ledger.entries[-1].op_id, 0)
         }
@@ -470,7 +470,7 @@ async def test_a_full_disk_while_receiving_is_told_and_tried_again(
         tablet.connect(URL)
         await until(tablet, lambda: "no space" in (tablet.status.problem or ""))
         full = False
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await tablet.synced()
         assert tablet.collection("patient")["p1"]["name"] == "Kim"
         assert tablet.status.problem is None

@@ -39,19 +39,19 @@ class TestConnecting:
             assert "no server" in (tablet.status.problem or "")
             server.unreachable = False
             async with serving(server, ledger) as links:
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
                 links[0].cut()
                 await until(tablet, lambda: len(links) == 2 and tablet.status.problem is None)
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
 
     async def test_connect_again_to_the_same_address_keeps_the_connection(self) -> None:
         server, ledger = ScriptedServer(), Ledger(POLICY)
         async with replica(dial=server.dial) as tablet, serving(server, ledger) as links:
             tablet.connect(URL)
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             tablet.connect(URL)
             tablet.connect(URL, token="new")
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             assert len(links) == 1
 
     async def test_connect_again_does_not_wait_for_the_next_attempt(self) -> None:
@@ -78,15 +78,15 @@ class TestConnecting:
         ):
             await tablet.collection("patient").update("p1", name="Kim")
             tablet.connect("ws://here")
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             tablet.connect("ws://there")
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             assert (len(first), len(second)) == (1, 1)
             assert first[0].closed_with == 1000
             # A storm of changes of mind leaves one connection and no task behind.
             for n in range(6):
                 tablet.connect("ws://here" if n % 2 else "ws://there")
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             tablet.connect("ws://there")
             await tablet.disconnect()
             assert tablet._sync_tasks == set()
@@ -122,7 +122,7 @@ class TestConnecting:
         async with replica(dial=server.dial) as tablet:
             await tablet.collection("patient").update("p1", name="Kim")
             async with serving(server, ledger):
-                status = await tablet.sync_once(URL, timeout=5)
+                status = await tablet.sync_once(URL, timeout=30)
             assert status.state is SyncState.SYNCED
             assert status.last_synced is not None
             assert sorted(tablet.collection("patient")) == ["p1", "p7"]
@@ -144,7 +144,7 @@ class TestConnecting:
 
         async with replica(dial=server.dial) as tablet, serving(server, ledger) as links:
             tablet.connect(URL, token=token)
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             (hello,) = (m for m in links[0].sent if isinstance(m, Hello))
             assert hello.token == "token-3"
 
@@ -168,7 +168,7 @@ class TestConnecting:
 
         async with replica(dial=dial) as tablet, serving(server, ledger):
             tablet.connect(URL)
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
         assert len(faults) == 1
 
     async def test_garbage_and_text_frames_end_the_connection_only(self) -> None:
@@ -183,7 +183,7 @@ class TestConnecting:
                 await link.ended()
                 assert link.closed_with == 4002
             async with serving(server, ledger):
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
             assert len(ledger.entries) == 1
 
 
@@ -209,14 +209,14 @@ class TestSynced:
             link = await server.connection()
             await link.next(Hello)
             link.say(Refused(code, "sign in again", False))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 with pytest.raises(SignedOut, match="Sign in"):
                     await waiting
             assert tablet.status.state is SyncState.SIGNED_OUT
             assert len(tablet.outbox) == 1
             tablet.connect(URL, token="better")
             async with serving(server, ledger) as links:
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
                 (hello,) = (m for m in links[0].sent if isinstance(m, Hello))
                 assert hello.token == "better"
 
@@ -227,7 +227,7 @@ class TestSynced:
             link = await server.connection()
             await link.next(Hello)
             link.say(Refused("policy_mismatch", "raise the version of the file", False))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 with pytest.raises(NeedsAttention, match="raise the version"):
                     await tablet.synced()
 
@@ -254,7 +254,7 @@ class TestSynced:
         waiting = asyncio.create_task(tablet.synced())
         await asyncio.sleep(0)
         await tablet.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(ReplicaClosed):
                 await waiting
 
@@ -397,7 +397,7 @@ class TestStatusWords:
         async with replica(tmp_path / "a.db", dial=server.dial) as tablet, serving(server, ledger):
             assert tablet.status.last_synced is None
             tablet.connect(URL)
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             last = tablet.status.last_synced
         async with replica(tmp_path / "a.db") as tablet:
             assert tablet.status.last_synced == last is not None

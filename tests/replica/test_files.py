@@ -193,7 +193,7 @@ class TestWrongFiles:
         # The loop's own pool keeps its threads; the stores' are gone.
         for thread in threading.enumerate():
             if "_connection_worker" in thread.name and thread not in others:
-                thread.join(timeout=5)
+                thread.join(timeout=30)
                 assert not thread.is_alive()
 
 
@@ -261,7 +261,7 @@ class TestPolicies:
             serving(server, ledger, policy=newer.text, paging=None),
         ):
             tablet.connect(URL)
-            await tablet.synced(timeout=5)
+            await tablet.synced(timeout=30)
             record = tablet.collection("patient")["p1"]
             assert record["nickname"] == "K"
             assert len(record["phone"].candidates) == 2
@@ -397,7 +397,7 @@ class TestDisks:
             patch.setattr(tablet, part, FailsAfterClosing(getattr(tablet, part)))
             with pytest.raises(OSError, match="a fault of closing"):
                 await tablet.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(ReplicaClosed):
                 await waiting
         async with replica(tmp_path / "a.db"):

@@ -281,7 +281,7 @@ class TestCancelling:
             assert (item.cancelling, item.state) == (True, "pending")
             async with serving(server, ledger) as links:
                 tablet.connect(URL)
-                await tablet.synced(timeout=5)
+                await tablet.synced(timeout=30)
                 asked = [m.op_ids for m in links[0].sent if isinstance(m, ReceiptsRequest)]
                 assert asked == [(op_id,)]
             assert op_id not in ledger.receipts

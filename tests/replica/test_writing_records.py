@@ -467,7 +467,7 @@ class TestDurability:
     ) -> None:
         async with replica(tmp_path / "a.db") as tablet:
             patients = tablet.collection("patient")
-            async with patients.watch() as changes, asyncio.timeout(10):
+            async with patients.watch() as changes, asyncio.timeout(30):
                 write = asyncio.create_task(patients.update("p1", name="Kim"))
                 await asyncio.sleep(0)
                 write.cancel()

@@ -135,7 +135,7 @@ def queued(of: Replica) -> list[outbox.Row]:
 
 async def until(of: Replica, holds: Callable[[], bool]) -> None:
     """Wait until something holds, looking whenever the replica moves."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             moved = of._moved
             if holds():

@@ -130,7 +130,7 @@ async def test_messages_keep_their_order_whichever_way_they_take(tmp_path: Path)
             await kim.send(HeadRequest(n))
             await kim.send(push_of(write({"c/visits": "1"})))
             pong = await kim.socket.ping(f"{n}".encode())
-            await asyncio.wait_for(pong, 5)
+            await asyncio.wait_for(pong, 30)
             assert (await kim.receive_a(Head)).request == n
             await kim.receive_a(Answers)
         assert [entry.seq for entry in await kim.entries_to(5)] == [1, 2, 3, 4, 5]

@@ -289,7 +289,7 @@ async def test_cursor_reports_are_stored_without_a_group_too(
         await wire.accept(write({"c/visits": "1"}))
         writer.entered.clear()
         await wire.send(CursorReport(1))
-        await asyncio.wait_for(writer.entered.wait(), 5)
+        await asyncio.wait_for(writer.entered.wait(), 30)
     assert rows_of(tmp_path, "SELECT cursor_seq FROM replicas") == [(1,)]
 
 

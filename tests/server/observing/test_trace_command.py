@@ -173,7 +173,7 @@ async def test_a_device_tells_of_a_change_that_is_waiting_and_of_one_that_is_in_
             waiting = await crdtsync("trace", op_id, "--replica", str(path), "--json")
             assert json.loads(waiting.stdout)["ops"][0]["status"] == "pending"
             tablet.connect(server.url)
-            await tablet.synced(timeout=10)
+            await tablet.synced(timeout=30)
         done = await crdtsync("trace", op_id, "--replica", str(path), "--json")
         (op,) = json.loads(done.stdout)["ops"]
         assert (op["status"], op["seq"]) == ("synced", 1)

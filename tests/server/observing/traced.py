@@ -81,7 +81,7 @@ async def ask_trace(
 
 async def recorded(folder: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows, once there are any: some are written a moment later, with another group."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (rows := rows_of(folder, statement, *values)):  # noqa: ASYNC110 - another process' file
             await asyncio.sleep(0.02)
     return rows
