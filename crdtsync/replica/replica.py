@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -62,8 +63,9 @@ class Replica(Looking, Writing, Queue):
             replica.connect("ws://127.0.0.1:8000")
             await replica.synced(timeout=10)
 
-    One file has one holder at a time (ReplicaInUse names it). ``":memory:"``
-    keeps everything in memory and forgets it at the end.
+    One file has one holder at a time (ReplicaInUse names it), and a replica is used in
+    the thread that opened it (UsageError elsewhere). ``":memory:"`` keeps everything in
+    memory and forgets it at the end.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Replica(Looking, Writing, Queue):
         self._moved = asyncio.Event()
         self._last_synced_us: int | None = None
         self._sight: tuple[Policy, Visibility] | None = None
+        self._thread = threading.get_ident()
 
     @classmethod
     def open(
@@ -160,6 +163,7 @@ class Replica(Looking, Writing, Queue):
         """Open the file (what ``async with`` does)."""
         if self._store is not None:
             return
+        self._thread = threading.get_ident()
         if self._read_only:
             await self._start_to_read()
             return
@@ -391,6 +395,7 @@ class Replica(Looking, Writing, Queue):
 
     def watch_status(self) -> StatusWatch:
         """A context manager that yields the newest Status whenever it changes."""
+        self._open_store()
         return StatusWatch(self._status_watchers, lambda: self.status)
 
     # ── for collections ─────────────────────────────────────────────────────
@@ -412,14 +417,24 @@ class Replica(Looking, Writing, Queue):
 
     def _open_store(self) -> ReplicaStore:
         if self._store is None:
-            raise ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
+            raise self._closed()
+        if threading.get_ident() != self._thread:
+            # Its memory belongs to that thread: two at once would spoil it without a word.
+            raise UsageError(
+                f"{self.path} was opened by another thread; call it there, for instance with "
+                "`asyncio.run_coroutine_threadsafe(…, loop)`"
+            )
         return self._store
 
     def _open_view(self) -> View:
+        store = self._open_store()
         if self._view is None:
-            raise ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
-        self._view.policy = self._open_store().policy
+            raise self._closed()
+        self._view.policy = store.policy
         return self._view
+
+    def _closed(self) -> ReplicaClosed:
+        return ReplicaClosed(f"{self.path} is not open; use `async with Replica.open(…)`")
 
     def _changed(self, touched: Touched | None) -> None:
         for collection, watchers in self._watchers.items():

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,30 @@ class TestHolders:
         async with replica() as one, replica() as other:
             await one.collection("patient").update("p1", name="Kim")
             assert "p1" not in other.collection("patient")
+
+
+async def test_another_thread_is_told_whose_the_replica_is_and_spoils_nothing(
+    tmp_path: Path,
+) -> None:
+    async with replica(tmp_path / "tablet.db") as tablet:
+        patients = tablet.collection("patient")
+        await patients.update("p1", name="Kim")
+        uses: list[Callable[[], object]] = [
+            lambda: patients["p1"],
+            lambda: len(patients),
+            lambda: tablet.status,
+            lambda: tablet.outbox,
+            tablet.watch_status,
+            lambda: asyncio.run(patients.update("p1", name="Lee")),
+            lambda: asyncio.run(patients.where({"name": "Kim"})),
+            lambda: asyncio.run(tablet.discard(new_id())),
+            lambda: tablet.connect("ws://127.0.0.1:1"),
+        ]
+        for use in uses:
+            with pytest.raises(UsageError, match="opened by another thread"):
+                await asyncio.to_thread(use)
+        assert (await patients.update("p1", age=7))["name"] == "Kim"
+        assert tablet.status.pending == 2
 
 
 class TestWrongFiles:

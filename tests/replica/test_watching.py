@@ -87,13 +87,22 @@ async def test_a_watch_without_its_block_is_refused_instead_of_waiting_for_ever(
     async with replica() as tablet:
         changes = tablet.collection("patient").watch()
         entered_late = tablet.collection("patient").watch()
+        statuses, entered_too_late = tablet.watch_status(), tablet.watch_status()
         async with asyncio.timeout(30):
             with pytest.raises(UsageError, match=r"async with patient\.watch\(\) as changes"):
                 await anext(aiter(changes))
+            with pytest.raises(
+                UsageError, match=r"async with replica\.watch_status\(\) as statuses"
+            ):
+                await anext(aiter(statuses))
+    for stream in (changes, statuses):
+        with pytest.raises(ReplicaClosed):
+            await anext(aiter(stream))
+    for late in (entered_late, entered_too_late):
+        with pytest.raises(ReplicaClosed):
+            await late.__aenter__()
     with pytest.raises(ReplicaClosed):
-        await anext(aiter(changes))
-    with pytest.raises(ReplicaClosed):
-        await entered_late.__aenter__()
+        tablet.watch_status()
 
 
 async def test_status_is_told_when_it_becomes_another_one(tablet: Replica) -> None:
