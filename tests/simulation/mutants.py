@@ -374,7 +374,7 @@ MUTANTS = (
         _ignore_after,
         DISKS,
         frozenset({"invariant 10"}),
-        21,
+        15,
     ),
     Mutant(
         "recompute supersedes at send",
@@ -388,7 +388,7 @@ MUTANTS = (
         _no_inheritance,
         REFUSALS,
         frozenset({"invariant 6"}),
-        9,
+        39,
     ),
     Mutant(
         "drop the outbox row at the receipt",
@@ -467,7 +467,7 @@ MUTANTS = (
         _only_the_end_of_a_connection_looks_after_sending,
         ("device disk fails", "device disk full", "cut", "airplane mode"),
         frozenset({"NotAlive"}),
-        250,
+        42,
         was_real=True,
     ),
     Mutant(

@@ -86,10 +86,15 @@ async def test_a_sign_in_that_ends_in_the_middle_of_a_push_is_renewed_and_nothin
 
 
 async def test_an_expired_sign_in_is_renewed_without_a_person(tmp_path: Path) -> None:
-    keys = Keys(token(exp=time.time() + 0.3), token())
-    async with secured(tmp_path) as server, replica(tmp_path) as tablet:
+    at_us = [time.time_ns() // 1_000 + 5_000_000]
+    keys = Keys(token(exp=at_us[0] / 1e6 + 0.1), token())
+    async with (
+        secured(tmp_path, other={"now_us": lambda: at_us[0]}) as server,
+        replica(tmp_path) as tablet,
+    ):
         tablet.connect(server.url, token=keys)
         await tablet.synced(timeout=20)
+        at_us[0] += 1_000_000
         await until(tablet, lambda status: keys.asked == 2)
         await tablet.collection("patient").increment("p1", "visits")
         await tablet.synced(timeout=20)

@@ -94,8 +94,13 @@ async def test_roles_that_the_token_does_not_name_are_not_there(tmp_path: Path) 
 
 
 async def test_a_live_connection_ends_when_its_sign_in_does(tmp_path: Path) -> None:
-    async with secured(tmp_path) as server, await Wire.open(server.url) as wire:
-        await wire.greet(signed_hello(token=token(exp=time.time() + 0.3)))
+    at_us = [time.time_ns() // 1_000 + 5_000_000]
+    async with (
+        secured(tmp_path, other={"now_us": lambda: at_us[0]}) as server,
+        await Wire.open(server.url) as wire,
+    ):
+        await wire.greet(signed_hello(token=token(exp=at_us[0] / 1e6 + 0.1)))
+        at_us[0] += 1_000_000
         goodbye = await wire.goodbye()
         assert goodbye.code == 4003
         assert "sign in again" in goodbye.words
