@@ -186,9 +186,15 @@ async def test_a_server_stops_although_a_peer_does_not_read(tmp_path: Path) -> N
 
 async def test_a_silent_peer_is_pinged_and_then_dropped(tmp_path: Path) -> None:
     limits = Limits(heartbeat_ms=50, silence_ms=200)
-    async with serving(tmp_path, limits=limits) as server, await Wire.open(server.url) as wire:
+    at_us = [1_700_000_000_000_000]
+    async with (
+        serving(tmp_path, limits=limits, now_us=lambda: at_us[0]) as server,
+        await Wire.open(server.url) as wire,
+    ):
         await wire.greet(hello_of())
+        at_us[0] += 60_000
         assert isinstance(await wire.receive(), Ping)
+        at_us[0] += 200_000
         while isinstance(message := await wire.receive(), Ping):
             pass
         assert message.code == close_codes.SILENT  # type: ignore[union-attr]

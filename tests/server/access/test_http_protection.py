@@ -271,6 +271,9 @@ async def test_a_user_over_http_has_an_allowance_of_its_own(tmp_path: Path) -> N
         assert waits[10] > 0
 
 
+UNHURRIED_S = 60.0
+
+
 async def test_a_head_that_never_ends_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,13 +287,16 @@ async def test_a_head_that_never_ends_is_cut(
             assert await cut(reader)
             writer.close()
         # The second request on a socket is watched like the first.
+        monkeypatch.setattr(sockets, "HEAD_S", UNHURRIED_S)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         request = f"GET /test/who HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()
         writer.write(request)
         assert parse(await reader.readuntil(b"127.0.0.1")).status == 200
+        monkeypatch.setattr(sockets, "HEAD_S", 0.2)
         writer.write(request[:20])
         assert await cut(reader)
         writer.close()
+        monkeypatch.setattr(sockets, "HEAD_S", UNHURRIED_S)
         assert (await ask(server, "/test/who")).status == 200
 
 
