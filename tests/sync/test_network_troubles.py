@@ -94,7 +94,7 @@ async def still_open(proxy: Proxy) -> bool:
 async def test_a_slow_network_delays_and_does_nothing_worse(tmp_path: Path) -> None:
     written = [op_id() for _ in range(60)]
     async with (
-        server(tmp_path, limits=Limits(heartbeat_ms=200, silence_ms=2_500)) as ward,
+        server(tmp_path, limits=Limits(heartbeat_ms=200, silence_ms=10_000)) as ward,
         Proxy(ward.port) as proxy,
         device(tmp_path, "tablet") as tablet,
         device(tmp_path, "phone") as phone,
@@ -114,21 +114,21 @@ async def test_a_slow_network_delays_and_does_nothing_worse(tmp_path: Path) -> N
 async def test_large_ops_and_a_first_sync_get_through_a_slow_network(tmp_path: Path) -> None:
     """Frames are so small that one of them passes before the other side counts as silent."""
     async with (
-        server(tmp_path, limits=Limits(heartbeat_ms=500, silence_ms=2_500)) as ward,
+        server(tmp_path, limits=Limits(heartbeat_ms=500, silence_ms=5_000)) as ward,
         Proxy(ward.port) as proxy,
         device(tmp_path, "tablet") as tablet,
         device(tmp_path, "phone") as phone,
     ):
-        proxy.bytes_per_s = 250_000  # as 10 kB/s is to the true limit of a minute
+        proxy.bytes_per_s = 125_000  # as 10 kB/s is to the true limit of a minute
         await tablet.collection("patient").update_many(
             {f"p{n}": {"name": "x" * 60_000} for n in range(15)}
         )
         written = op_ids_of(tablet)
         tablet.connect(proxy.url)
-        await tablet.synced(timeout=20)
+        await tablet.synced(timeout=60)
         assert proxy.connections == 1
         phone.connect(proxy.url)
-        await phone.synced(timeout=20)
+        await phone.synced(timeout=60)
         assert proxy.connections == 2
         assert_alike(tablet, phone)
         assert_once(tmp_path, written)
@@ -143,7 +143,7 @@ async def test_a_network_that_swallows_everything_is_noticed_and_left(
     """A black hole tells nobody: only the silence does (HAZARDS.md, heartbeats)."""
     before = op_id()
     async with (
-        server(tmp_path, limits=Limits(heartbeat_ms=150, silence_ms=1_000)) as ward,
+        server(tmp_path, limits=Limits(heartbeat_ms=150, silence_ms=2_500)) as ward,
         Proxy(ward.port) as hole,
         Proxy(ward.port) as proxy,
         device(tmp_path, "tablet") as tablet,

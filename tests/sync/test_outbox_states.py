@@ -115,7 +115,7 @@ async def test_a_push_that_arrives_after_its_device_has_come_back_is_not_taken(
     """The hello fences older connections: what was discarded meanwhile stays discarded."""
     slow, kept = op_id(), op_id()
     async with (
-        server(tmp_path, limits=Limits(heartbeat_ms=100, silence_ms=700)) as ward,
+        server(tmp_path, limits=Limits(heartbeat_ms=100, silence_ms=1_500)) as ward,
         Proxy(ward.port) as old_way,
         Proxy(ward.port) as new_way,
         device(tmp_path, "tablet") as tablet,
