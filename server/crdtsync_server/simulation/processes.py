@@ -18,6 +18,9 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.alive = True
+        self.crashed = False
+        """It is gone in the middle of a job, and ``kill`` will follow: what its tasks meet until
+        then is nobody's."""
         # Ordered, so that a run repeats itself.
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self._context = contextvars.copy_context()
@@ -45,7 +48,7 @@ class Process:
 
     def _left(self, task: asyncio.Task[Any]) -> None:
         self.tasks.pop(task, None)
-        if not self.alive and not task.cancelled():
+        if (self.crashed or not self.alive) and not task.cancelled():
             task.exception()  # nobody is left to hear of it
 
 

@@ -219,6 +219,8 @@ class World:
         """A machine's disk says that it is gone in the middle of a job."""
         process = machine.process
         loop = asyncio.get_running_loop()
+        if process is not None:
+            process.crashed = True
 
         async def bury() -> None:
             if machine.process is process:
