@@ -94,6 +94,9 @@ class Travel:
     connections: dict[int, list[Joined]] = field(default_factory=dict)
     """By replica, oldest first; the last one before the window too, where it matters."""
     visible_s: list[float] = field(default_factory=list)
+    counted_from_us: int = 0
+    """Pushes and attempts before are not counted, neither those that failed nor the others:
+    a share of which one part were cut would be another share."""
     cut_at_us: int | None = None
     """What lies before was not looked at: there was too much."""
 
@@ -114,12 +117,23 @@ def read_travel(scope: Scope) -> Travel:
     switched_off = scope.live is not None and not scope.live.trace
     recorded = bool(pushes) or not (switched_off or newest >= scope.window.from_us)
     travel = Travel(recorded=recorded, pushes=pushes)
-    if len(pushes) == scope.bounds.pushes:
-        travel.cut_at_us = pushes[-1].received_us
+    cut_at_us = _cut(scope, pushes)
+    if cut_at_us is not None:
+        travel.cut_at_us = travel.counted_from_us = cut_at_us
+        travel.pushes = pushes = [one for one in pushes if one.received_us >= cut_at_us]
     travel.connections = _connections(scope, pushes)
     _read_ops(scope, travel)
     travel.visible_s = _visible(scope, travel.delivered)
     return travel
+
+
+def _cut(scope: Scope, pushes: list[Pushed]) -> int | None:
+    """From when on all is looked at; None: from the window's beginning."""
+    cuts = [pushes[-1].received_us] if len(pushes) == scope.bounds.pushes else []
+    for name in ("attempt_beyond", "told_beyond"):
+        # The push that was cut in the middle is not counted at all.
+        cuts += [at_us + 1 for (at_us,) in scope.within(name, scope.bounds.attempts)]
+    return max(cuts, default=None)
 
 
 def _connections(scope: Scope, pushes: Iterable[Pushed]) -> dict[int, list[Joined]]:

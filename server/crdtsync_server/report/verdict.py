@@ -26,6 +26,11 @@ from crdtsync_server.report.words import age_words, duration_words, say
 SHOWN_MESSAGES = 10
 
 
+LOSSES = frozenset({"missing", "fewer", "different", "gap", "receipt", "unreadable"})
+"""Findings after which nobody may say that everything is there. A change without a receipt
+(``receipt`` too) would be applied anew when its device sends it again."""
+
+
 # ── the weekly questions ────────────────────────────────────────────────────
 
 
@@ -80,7 +85,7 @@ def _recovered(
             )
         )
     evidence.append(reconciliation.words)
-    lost = any(one.kind in ("missing", "fewer") for one in reconciliation.findings)
+    lost = any(one.kind in LOSSES for one in reconciliation.findings)
     answer: Answer = "yes"
     words = ""
     if recovery.waiting or lost:

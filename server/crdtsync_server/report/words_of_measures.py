@@ -171,6 +171,16 @@ MEASURES: Final[Mapping[str, Words]] = {
         en="No device has reported acknowledged changes in this time, so nothing was compared.",
         ko="이 기간에 저장 확인을 알린 기기가 없어서 비교하지 못했어요.",
     ),
+    "reconciled_not_shown": Words(
+        en="None of the {n:,} {n:change|changes} that devices saw acknowledged could be compared "
+        "one by one. `crdtsync verify` checks the data itself.",
+        ko="기기에서 저장을 확인한 변경 {n:,}건을 하나씩 비교하지 못했어요. `crdtsync verify` "
+        "명령은 데이터 자체를 확인해요.",
+    ),
+    "reconciled_but": Words(
+        en="{n:,} more could not be compared one by one.",
+        ko="{n:,}건은 더 있지만 하나씩 비교하지 못했어요.",
+    ),
     "check_devices": Words(
         en="What devices saw acknowledged is in the log", ko="기기에서 확인한 변경이 서버에 있음"
     ),
@@ -186,6 +196,9 @@ MEASURES: Final[Mapping[str, Words]] = {
     "check_devices_unknown": Words(
         en="No device has reported in this time.", ko="이 기간에 알린 기기가 없어요."
     ),
+    "check_devices_none": Words(
+        en="Nothing could be compared one by one.", ko="하나씩 비교한 변경이 없어요."
+    ),
     "check_not_reported": Words(
         en="{n:,} more of this time have not been reported yet; devices do so every minute or "
         "when they connect again.",
@@ -193,8 +206,8 @@ MEASURES: Final[Mapping[str, Words]] = {
         "연결할 때 알려요.",
     ),
     "check_unproved": Words(
-        en="{n:,} of them are told by number only and could not be compared one by one.",
-        ko="그중 {n:,}건은 개수만 알려서 하나씩 비교하지 못했어요.",
+        en="{n:,} more are told by number only and could not be compared one by one.",
+        ko="{n:,}건은 더 있지만 개수만 알려서 하나씩 비교하지 못했어요.",
     ),
     "check_not_compared": Words(
         en="{n:,} more were left out, to bound the work.",
@@ -249,6 +262,12 @@ MEASURES: Final[Mapping[str, Words]] = {
     "finding_chain": Words(
         en="The digest at place {seq} of {space} does not follow from the one before it.",
         ko="{space} 공간의 {seq}번 자리 확인값이 앞의 값에서 이어지지 않아요.",
+    ),
+    "finding_unreadable": Words(
+        en="What stands at place {seq} of {space} cannot be read: the database is damaged. "
+        "`crdtsync verify` tells how far.",
+        ko="{space} 공간의 {seq}번 자리를 읽을 수 없어요. 데이터베이스가 손상됐어요. 손상된 범위는 "
+        "`crdtsync verify` 명령이 알려 줘요.",
     ),
     "finding_receipt": Words(
         en="The change at place {seq} of {space} has no receipt.",

@@ -154,6 +154,24 @@ def test_an_acceptance_run_that_shows_too_little_is_no_go(
     assert words in result.stdout
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        acceptance_result(seconds=1e300)[:-1]
+        + ', "counts": {"written": 1e999, "lost": 0, "doubled": 0}}',
+    ],
+    ids=["deep", "infinite"],
+)
+def test_a_hostile_acceptance_file_is_one_that_cannot_be_read(
+    data: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "run.json").write_text(text)
+    result = run("--data", data, "--acceptance", tmp_path / "run.json")
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stdout
+
+
 def test_a_quick_run_may_go_and_is_said_to_be_quick(data: Path) -> None:
     (data / "acceptance.json").write_text(acceptance_result(quick=True))
     result = run("--data", data)

@@ -252,6 +252,27 @@ class TestWhatIsRecorded:
         assert one.denominator == 2
         assert one.note == "Measured over the newest 2 requests of this time."
 
+    @pytest.mark.parametrize("told", [True, False])
+    def test_what_is_cut_is_cut_from_the_failed_and_the_others_alike(
+        self, book: Book, told: bool
+    ) -> None:
+        """Else more failures than are looked at would make a better rate."""
+        replica = book.replica()
+        for n in range(4):
+            book.push(replica, T + n, created_us=[T], refused=0 if told else 3)
+            for _ in range(3):
+                if told:
+                    book.told(new_id(), new_id(), T, "cut")
+                else:
+                    book.attempt(new_id(), "refused", "out_of_range")
+        whole = book.overview().measure("failure_rate")
+        assert (whole.fraction_words, whole.note) == ("12 of 16 attempts", "")
+        cut = book.overview(bounds=Bounds(attempts=7)).measure("failure_rate")
+        assert cut.fraction_words == "6 of 8 attempts"
+        assert cut.note == "Measured over the newest 2 requests of this time."
+        few = book.overview(bounds=Bounds(pushes=2)).measure("failure_rate")
+        assert few.fraction_words == "6 of 8 attempts"
+
 
 def _check_not_recorded(found: Overview) -> None:
     assert found.recorded is False
