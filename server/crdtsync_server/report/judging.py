@@ -190,9 +190,14 @@ class _Maker:
             notes.append(say(f"no_data_{key}", self._lang))
         if known and self._travel.cut_at_us is not None and not recorded:
             notes.append(say("only_newest", self._lang, n=number_words(len(self._travel.pushes))))
+        gap = 0 if recorded or not known else self._travel.unrecorded
+        if gap:
+            notes.append(say("partly_recorded", self._lang, n=gap))
         met = None
         if value is not None:
             met = value <= target if lower else value >= target
+        if met and gap:
+            met = None  # what failed in the rest of this time is not known
         return Measure(
             key=key,
             name=say(f"measure_{key}", self._lang),

@@ -139,6 +139,8 @@ def _under_target(scope: Scope, measure: Measure) -> Question:
             fraction=measure.fraction_words,
             target=measure.target_words,
         )
+        if answer == "unknown":
+            evidence = f"{evidence} {measure.note}"
     return _question(scope, "failure_rate", answer, [evidence])
 
 
@@ -185,8 +187,9 @@ def reasons_of(
 
 def _reason_of(scope: Scope, measure: Measure) -> Reason:
     mood: Mood = "unknown" if measure.met is None else "good" if measure.met else "bad"
+    partly = mood == "unknown" and measure.value is not None
     words = say(
-        f"reason_measure_{mood}",
+        "reason_measure_partly" if partly else f"reason_measure_{mood}",
         scope.lang,
         name=measure.name,
         value=measure.value_words,

@@ -353,6 +353,10 @@ MEASURES: Final[Mapping[str, Words]] = {
         ko="{name}: {value}, 목표({target})에 미치지 못해요. {note}",
     ),
     "reason_measure_unknown": Words(en="{name}: no data. {note}", ko="{name}: 데이터 없음. {note}"),
+    "reason_measure_partly": Words(
+        en="{name}: {value}, but not over all of this time. {note}",
+        ko="{name}: {value}, 기간 전체의 값은 아니에요. {note}",
+    ),
     "reason_acceptance": Words(en="Acceptance run: {words}", ko="인수 시험: {words}"),
     "reason_waiting": Words(
         en="{n} {n:change waits|changes wait} on {devices} {devices:device|devices}.",

@@ -252,6 +252,41 @@ class TestWhatIsRecorded:
         assert one.denominator == 2
         assert one.note == "Measured over the newest 2 requests of this time."
 
+    def test_a_time_that_is_recorded_in_part_only_shows_no_rate_of_it_all(self, book: Book) -> None:
+        """The server ran without trace for a while; what failed then nobody knows."""
+        replica = book.replica()
+        book.push(replica, T, created_us=[T, T])
+        book.push(replica, T + HOUR_US // 2, created_us=[T, T, T])
+        book.run("DELETE FROM requests WHERE id = 2")
+        one = book.overview().measure("failure_rate")
+        assert (one.fraction_words, one.met) == ("0 of 2 attempts", None)
+        assert one.note.startswith("Of 3 more changes of this time nothing is recorded")
+        found = book.overview()
+        assert found.questions[3].answer == "unknown"
+        reason = next(one for one in found.reasons if one.code == "failure_rate")
+        assert reason.mood == "unknown"
+        assert reason.words.startswith("Failure rate: 0 %, but not over all of this time. Of 3")
+        assert not found.go
+
+    def test_a_part_without_record_before_the_window_plays_no_part(self, book: Book) -> None:
+        replica = book.replica()
+        book.push(replica, NOW_US - 30 * HOUR_US, created_us=[T])
+        book.push(replica, T, created_us=[T])
+        book.push(replica, NOW_US + HOUR_US, created_us=[T])
+        book.run("DELETE FROM requests WHERE id = 1")
+        assert book.overview(window="24h").measure("failure_rate").met is True
+        assert book.overview(window="7d").measure("failure_rate").met is None
+
+    def test_a_worse_rate_than_the_target_is_missed_however_much_is_recorded(
+        self, book: Book
+    ) -> None:
+        replica = book.replica()
+        book.push(replica, T, created_us=[T])
+        book.push(replica, T, created_us=[T], refused=1)
+        book.attempt(new_id(), "refused", "out_of_range")
+        book.run("DELETE FROM requests WHERE id = 1")
+        assert book.overview().measure("failure_rate").met is False
+
     @pytest.mark.parametrize("told", [True, False])
     def test_what_is_cut_is_cut_from_the_failed_and_the_others_alike(
         self, book: Book, told: bool
