@@ -275,3 +275,13 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     result = run("--data", tmp_path)
     assert result.exit_code == 3
     assert "not a readable SQLite file" in result.stderr
+
+
+def test_a_newer_versions_database_is_refused(data: Path) -> None:
+    (data / "acceptance.json").write_text(acceptance_result())
+    with sqlite3.connect(data / "crdtsync.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    result = run("--data", data)
+    assert result.exit_code == 3
+    assert "was written by a newer crdtsync" in result.stderr
