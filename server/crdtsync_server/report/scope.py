@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from crdtsync.database import queries
+from crdtsync.documents.ops import is_op_id
 from crdtsync.documents.state import LogEntry
 from crdtsync.policy import Policy, Visibility
 from crdtsync_server.report.measures import Window
@@ -31,9 +32,10 @@ def entry_of(data: bytes) -> LogEntry | None:
     """The entry of a log row; None for bytes that are none, as damage leaves them: a report
     is wanted most of all then."""
     try:
-        return ENTRY_DECODER.decode(data)
-    except msgspec.MsgspecError:
+        entry = ENTRY_DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    return entry if is_op_id(entry.op_id) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,3 +285,25 @@ def test_a_newer_versions_database_is_refused(data: Path) -> None:
     result = run("--data", data)
     assert result.exit_code == 3
     assert "was written by a newer crdtsync" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE log SET entry = x'c1'",
+        "UPDATE replicas SET outbox = x'c1'",
+    ],
+)
+def test_damage_is_told_in_words_by_report_and_trace(data: Path, statement: str) -> None:
+    with sqlite3.connect(data / "crdtsync.db") as connection:
+        connection.execute(statement)
+    connection.close()
+    result = run("--data", data)
+    told = result.stdout + result.stderr
+    assert result.exit_code in (1, 3)
+    assert "damaged" in told
+    assert "crdtsync verify" in told.replace("\\`", "")
+    if "log" in statement:
+        traced = RUNNER.invoke(make_app(), ["trace", "patient/p1", "--data", str(data)])
+        assert traced.exit_code == 3
+        assert "is damaged" in traced.stderr
