@@ -90,7 +90,7 @@ def _recovered(
     words = ""
     if recovery.waiting or lost:
         answer = "no"
-    elif recovery.unheard:
+    elif recovery.unheard or recovery.fresh:
         answer, words = "unknown", say("answer_not_yet", lang)
     elif not travel.recorded or not recovery.all:
         answer = "unknown"
@@ -158,6 +158,9 @@ def _question(
 
 # ── the verdict ─────────────────────────────────────────────────────────────
 
+DEVICES = "devices"
+"""The reason that tells of changes on devices."""
+
 ESSENTIAL = ("reconciliation", "failure_rate", "recovery_success_rate", "acceptance")
 """What has to be shown before anybody may say Go. Besides them nothing may be bad."""
 
@@ -178,10 +181,10 @@ def reasons_of(
         _acceptance_reason(acceptance, lang),
     ]
     stuck = [one for one in devices.listed if one.state in ("needs_person", "waiting")]
-    if recovery.waiting or recovery.unheard:
+    if recovery.waiting or recovery.unheard or recovery.fresh:
         words = say("reason_waiting", lang, n=devices.waiting_ops, devices=len(stuck))
         mood: Mood = "bad" if recovery.waiting else "unknown"
-        found.append(Reason(code="devices", mood=mood, words=words))
+        found.append(Reason(code=DEVICES, mood=mood, words=words))
     return _ordered(found)
 
 
@@ -227,6 +230,11 @@ def sentence_of(lang: str, reasons: tuple[Reason, ...], healthy: bool, go: bool)
         ill = next(one for one in bad if one.code != "acceptance")
         health = say("unhealthy", lang, why=ill.words)
     if go:
+        # Changes that devices still hold forbid nothing, where devices are offline by nature;
+        # but nobody is to read that all is well beside them.
+        held = next((one for one in reasons if one.code == DEVICES and one.mood == "unknown"), None)
+        if held is not None:
+            return say("may_go_but", lang, why=held.words)
         return f"{health} {say('may_go', lang)}"
     missing = [one for one in reasons if one.mood == "unknown" and one.code in ESSENTIAL]
     if healthy and known and (bad or missing):

@@ -333,6 +333,11 @@ MEASURES: Final[Mapping[str, Words]] = {
         en="Everything that has to be shown is shown: Go.",
         ko="필요한 확인이 모두 끝났어요. 진행해도 돼요.",
     ),
+    "may_go_but": Words(
+        en="Everything that has to be shown is shown: Go. Not everything is on the server yet: "
+        "{why}",
+        ko="필요한 확인이 모두 끝났어요. 진행해도 돼요. 다만 아직 서버에 없는 변경이 있어요. {why}",
+    ),
     "may_not_go": Words(en="No-Go for now.", ko="지금은 중단이에요."),
     "well_but_not_accepted": Words(
         en="The measurements are good, but the acceptance run is not. {why}",

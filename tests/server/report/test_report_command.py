@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from crdtsync.cli.application import make_app
+from crdtsync.protocol.messages import OutboxSummary
 from crdtsync.version import __version__
 from crdtsync_server.report import command
 from crdtsync_server.report.measures import Overview
@@ -98,6 +99,32 @@ def test_go_ends_with_zero_and_no_go_with_one(data: Path, tmp_path: Path) -> Non
     assert found.sentence == "All is well. Everything that has to be shown is shown: Go."
     assert f"The report is at {tmp_path / 'r.json'}" in result.stderr
     assert found.acceptance.scenarios[1].words == "not run: Not here."
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("en", "Go. Not everything is on the server yet: 3 changes wait on 1 device."),
+        ("ko", "아직 서버에 없는 변경이 있어요. 기기 1대에서 변경 3건이"),
+    ],
+)
+def test_a_go_says_what_devices_still_hold_and_not_that_all_is_well(
+    data: Path, tmp_path: Path, lang: str, words: str
+) -> None:
+    (data / "acceptance.json").write_text(acceptance_result())
+    with sqlite3.connect(data / "crdtsync.db") as connection:
+        outbox = msgspec.msgpack.encode(OutboxSummary(pending=3))
+        connection.execute(
+            "INSERT INTO replicas (space, replica_id, user, device, cursor_seq, outbox, "
+            "first_seen_us, last_seen_us) VALUES (1, ?, 'lee', 'tablet', 0, ?, 0, 0)",
+            (new_id(), outbox),
+        )
+    connection.close()
+    assert run("--data", data, "--out", tmp_path / "r.json", "--lang", lang).exit_code == 0
+    found = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Overview)
+    assert words in found.sentence
+    assert "All is well" not in found.sentence
+    assert found.questions[0].answer == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,19 @@ class TestRecovery:
         assert (one.value, one.met) == (None, None)
         assert "only just returned" in one.note
 
+    def test_what_was_brought_just_now_and_is_not_taken_yet_is_not_recovered(
+        self, book: Book
+    ) -> None:
+        """Some of it arrived, and some was refused a second ago and waits for a person."""
+        left = OutboxSummary(failed=2, reasons={"too_long": 2})
+        replica = book.replica(outbox=left)
+        book.connected(replica, NOW_US - SECOND_US, outbox=OutboxSummary(pending=4))
+        book.push(replica, NOW_US - SECOND_US + 1, created_us=[T, T])
+        found = book.overview()
+        assert found.measure("recovery_success_rate").value == 1.0
+        assert found.questions[0].answer_words == "Not yet"
+        assert "2 changes wait on 1 device." in [one.words for one in found.reasons]
+
     def test_a_device_that_left_with_unsent_changes_makes_the_answer_not_yet(
         self, book: Book
     ) -> None:
