@@ -93,8 +93,11 @@ SELECT count(*) FROM (
 ) WHERE replica = ?;
 
 -- name: open_conflicts
+-- Only those that the reader may read: others must not take the places of these.
 SELECT id, space, collection, record, root, opened_us, candidates FROM conflicts
 WHERE status = 'open' AND space IN (SELECT value FROM json_each(:spaces))
+    AND collection NOT IN (SELECT value FROM json_each(:hidden_collections))
+    AND collection || '/' || root NOT IN (SELECT value FROM json_each(:hidden_roots))
 ORDER BY opened_us LIMIT :most;
 
 -- name: conflict_events_within

@@ -104,6 +104,8 @@ class Travel:
     unrecorded: int = 0
     """Ops that the log got in this time by pushes of which nothing is recorded: the record was
     switched off meanwhile, could not be written, or was trimmed. What failed then is not known."""
+    switched_off: bool = False
+    """The running server records nothing now: what failed since then is not known either."""
     cut_at_us: int | None = None
     """What lies before was not looked at: there was too much."""
 
@@ -123,7 +125,7 @@ def read_travel(scope: Scope) -> Travel:
     # Ops arrived in the window, and no push was recorded: the record is switched off.
     switched_off = scope.live is not None and not scope.live.trace
     recorded = bool(pushes) or not (switched_off or newest >= scope.window.from_us)
-    travel = Travel(recorded=recorded, pushes=pushes)
+    travel = Travel(recorded=recorded, pushes=pushes, switched_off=switched_off)
     cut_at_us = _cut(scope, pushes)
     if cut_at_us is not None:
         travel.cut_at_us = travel.counted_from_us = cut_at_us

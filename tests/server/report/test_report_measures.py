@@ -281,6 +281,13 @@ class TestWhatIsRecorded:
         assert reason.words.startswith("Failure rate: 0 %, but not over all of this time. Of 3")
         assert not found.go
 
+    def test_a_server_that_records_nothing_now_shows_no_target_as_met(self, book: Book) -> None:
+        """Nothing was accepted since, so the log alone does not tell that something is missing."""
+        book.push(book.replica(), T, created_us=[T])
+        one = book.overview(live=Live(frozenset(), trace=False)).measure("failure_rate")
+        assert (one.fraction_words, one.met) == ("0 of 1 attempt", None)
+        assert "switched off now" in one.note
+
     def test_a_part_without_record_before_the_window_plays_no_part(self, book: Book) -> None:
         replica = book.replica()
         book.push(replica, NOW_US - 30 * HOUR_US, created_us=[T])
@@ -385,6 +392,15 @@ class TestSpacesAndEyes:
         book.told(op.op_id, new_id(), T, "cut")
         (reason,) = book.overview(seen=SOME).failures.reasons
         assert [one.op_id for one in reason.examples] == [op.op_id]
+
+    def test_conflicts_that_are_hidden_do_not_hide_those_that_are_not(self, book: Book) -> None:
+        """The bound is on what the reader may read; else "none open" would be said of one."""
+        for n in range(4):
+            book.conflict(opened_us=T + n)
+        book.conflict("r/name", opened_us=T + 50)
+        found = book.overview(seen=SOME, bounds=Bounds(conflicts=3))
+        assert found.conflicts.open == 1
+        assert found.measure("conflict_age").value == pytest.approx(3_600, abs=1)
 
     def test_a_size_tells_nothing_of_what_is_hidden_in_a_record(self, book: Book) -> None:
         for number, collection in enumerate(("patient", "secret", "bed") * 6, start=1):
