@@ -15,7 +15,7 @@ import typer
 from crdtsync.cli.failures import EXIT_CODES, STORAGE, Failure
 from crdtsync.cli.importing.import_command import Format, format_of
 from crdtsync.cli.importing.rows import guarded, id_column_of
-from crdtsync.cli.opening import reading, run
+from crdtsync.cli.opening import reading, refuse_own_file, run
 from crdtsync.cli.options import Lang, Reader, ReplicaPath
 from crdtsync.cli.screen import to_tell, write_utf8
 from crdtsync.cli.texts import say
@@ -62,7 +62,7 @@ def export(
 ) -> None:
     """Export the records of a collection. Works beside a running replica.
 
-    A field with several values is exported as {"conflict": [all of them]}, in CSV too, and
+    A field with several values is exported as {"conflict": …} with all of them, in CSV too, and
     never as one value; `import` refuses such a cell.
     """
     to_stdout = str(file) == "-"
@@ -70,6 +70,8 @@ def export(
         file_format = Format.JSONL if to_stdout else format_of(file, lang)
     if not to_stdout and file.exists() and not force:
         raise Failure(say("file_exists", lang, file=file))
+    if not to_stdout:
+        refuse_own_file(file, replica, lang)
     write = _csv(spreadsheet_safe) if file_format is Format.CSV else _json_lines
     counted = _Counted()
 

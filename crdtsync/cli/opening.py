@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from crdtsync.cli.failures import Failure, current_lang
 from crdtsync.cli.texts import say
 from crdtsync.policy_file import Policy
+from crdtsync.replica.exporting import is_own_file
 from crdtsync.replica.queue_view import OutboxItem
 from crdtsync.replica.replica import Replica
 
@@ -49,6 +50,12 @@ def _must_exist(path: Path) -> None:
     if not path.is_file():
         key = "replica_is_folder" if path.is_dir() else "no_replica"
         raise Failure(say(key, current_lang.get(), file=path))
+
+
+def refuse_own_file(file: Path, replica: Path, lang: str) -> None:
+    """An output must not take the place of the replica that it is read from."""
+    if is_own_file(file, replica):
+        raise Failure(say("own_file", lang, file=file))
 
 
 def find_op(replica: Replica, beginning: str, lang: str) -> OutboxItem:

@@ -10,7 +10,7 @@ import typer
 
 from crdtsync.catalogue import message
 from crdtsync.cli.failures import EXIT_CODES, NEEDS_PERSON, Failure
-from crdtsync.cli.opening import find_op, reading, run, writing
+from crdtsync.cli.opening import find_op, reading, refuse_own_file, run, writing
 from crdtsync.cli.options import AsJson, Lang, OpId, Reader, ReplicaPath, User
 from crdtsync.cli.screen import (
     change_text,
@@ -162,6 +162,9 @@ def outbox(
 
     Exit code 1: some of them wait for a person (retry, edit or discard them).
     """
+
+    if export is not None:
+        refuse_own_file(export, replica, lang)
 
     async def work() -> list[OutboxItem]:
         async with reading(replica, user=user) as open_replica:

@@ -29,6 +29,10 @@ FILE_TEXTS: Final[Mapping[str, Words]] = {
         en="{file} exists already. Name another file, or add --force to replace it.",
         ko="파일이 이미 있어요: {file}. 다른 이름을 쓰거나 --force 옵션으로 바꿔 주세요.",
     ),
+    "own_file": Words(
+        en="{file} belongs to the replica itself and was left as it is. Name another file.",
+        ko="이 기기의 데이터 파일이라서 그대로 두었어요: {file}. 다른 이름을 적어 주세요.",
+    ),
     "no_folder": Words(
         en="There is no folder {folder}. Make it first.",
         ko="폴더가 없어요: {folder}. 먼저 만들어 주세요.",

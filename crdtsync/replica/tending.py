@@ -12,7 +12,7 @@ from crdtsync.documents.errors import UsageError
 from crdtsync.documents.ops import Op
 from crdtsync.replica import editing, outbox
 from crdtsync.replica.errors import NoSuchOperation
-from crdtsync.replica.exporting import export_lines, write_queue
+from crdtsync.replica.exporting import export_lines, is_own_file, write_queue
 from crdtsync.replica.file import ReplicaFile
 from crdtsync.replica.outbox import Row, Touched
 from crdtsync.replica.queue_view import OutboxItem, items
@@ -24,6 +24,7 @@ from crdtsync.replica.sync import Sync
 class Queue:
     """The part of ``Replica`` that shows the queue and lets people tend it."""
 
+    path: str
     user: str
     _sync: Sync | None
 
@@ -98,8 +99,11 @@ class Queue:
     async def export_outbox(self, path: str | os.PathLike[str]) -> int:
         """Write the queue to a JSON-lines file, whole or not at all; how many ops it holds.
 
-        Raises StorageError where the file cannot be written.
+        Raises UsageError for a file of the replica itself, StorageError where the file cannot
+        be written.
         """
+        if is_own_file(path, self.path):
+            raise UsageError(f"{os.fspath(path)} belongs to this replica; name another file")
         lines = export_lines(outbox.rows(self._open_view()))
         await asyncio.to_thread(write_queue, os.fspath(path), lines)
         return len(lines)

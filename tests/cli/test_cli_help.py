@@ -29,6 +29,11 @@ def test_every_command_has_help(command: list[str]) -> None:
     assert "Usage: crdtsync" in done.stdout
 
 
+def test_no_help_loses_what_stands_in_brackets() -> None:
+    """Help is marked up: what stands in square brackets would be taken for a style."""
+    assert '{"conflict": …}' in crdtsync("export", "--help").stdout
+
+
 def test_the_version_is_the_one_of_the_library() -> None:
     assert crdtsync("--version").stdout.strip() == f"crdtsync {__version__}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crdtsync import NeedsAttention, Policy, Replica
+from crdtsync.documents.errors import UsageError
 from crdtsync_server.service import RunningServer
 from tests.cli.command_line import POLICY, Device, conflicted_device, finish, new_device
 
@@ -156,3 +157,36 @@ def test_a_beginning_that_fits_several_changes_is_refused(tmp_path: Path) -> Non
     assert done.exit_code == 2
     assert "Give more of it" in done.stderr
     assert device.count() == 17
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", ".lock"])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_no_output_takes_the_place_of_the_replica_it_is_read_from(
+    tmp_path: Path, ending: str, lang: str
+) -> None:
+    """Invariant 4: the queue would be gone with the file."""
+    device = new_device(tmp_path)
+    device.run("set", "patient", "p1", "name=Kim")
+    own = Path(f"{device.file}{ending}")
+    link = tmp_path / "queue.jsonl"
+    link.symlink_to(own)
+    for out in (own, link):
+        taken = device.run("outbox", "--export", out, "--lang", lang)
+        assert taken.exit_code == 2
+        assert ("belongs to" if lang == "en" else "다른 이름을") in taken.stderr
+        options = ("-c", "patient", "--force", "--format", "jsonl", "--lang", lang)
+        assert device.run("export", out, *options).exit_code == 2
+    assert len(device.run("outbox", "--json").json) == 1
+
+
+def test_a_replica_does_not_export_its_queue_over_itself(tmp_path: Path) -> None:
+    device = new_device(tmp_path)
+    device.run("set", "patient", "p1", "name=Kim")
+
+    async def export() -> None:
+        async with Replica.open(device.file, user="kim", read_only=True) as replica:
+            with pytest.raises(UsageError, match="belongs to this replica"):
+                await replica.export_outbox(device.file)
+            assert len(replica.outbox) == 1
+
+    finish(export())

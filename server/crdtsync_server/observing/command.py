@@ -22,7 +22,7 @@ from crdtsync_server.observing.telling import tell
 from crdtsync_server.observing.trace import newest_policy, read_trace
 from crdtsync_server.observing.trace_types import Trace
 from crdtsync_server.observing.words import say
-from crdtsync_server.storage.store import FILE_NAME, MIGRATIONS, connect_reader
+from crdtsync_server.storage.store import FILE_NAME, MIGRATIONS, connect_reader, damaged
 
 ANSWER_LIMIT_S = 30.0
 
@@ -93,6 +93,8 @@ def _from_data(wanted: Wanted, folder: Path) -> Trace:
             return read_trace(connection, question)
     except sqlite3.Error as error:
         raise explain(error, str(path)) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise damaged(str(path)) from error
 
 
 def _from_server(wanted: Wanted, url: str) -> Trace:

@@ -64,6 +64,8 @@ def back_up(
     no file behind and an older ``to`` as it was.
     """
     source = database_of(place)
+    if to.is_symlink():
+        to = Path(os.path.realpath(to))
     _check_target(source, to, replace)
     partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
     try:
@@ -91,6 +93,9 @@ def back_up(
 def _check_target(source: Path, to: Path, replace: bool) -> None:
     if to.is_dir():
         raise BackupRefused(f"{to} is a folder; name a file in it, such as {to / 'ward.backup'}")
+    if to.exists() and not to.is_file():
+        # A rename would put a file in the place of a pipe, or of /dev/null.
+        raise BackupRefused(f"{to} is a pipe or a device; name a file")
     if to.exists() and not replace:
         raise BackupRefused(f"{to} is there already; choose another name, or say --replace")
     if not to.absolute().parent.is_dir():

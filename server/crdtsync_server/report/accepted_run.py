@@ -20,6 +20,12 @@ MAX_BYTES = 8 * 1_048_576
 OLD_S = 30 * 86_400
 """A month: by then the system around the software is another one."""
 
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(RecursionError, OverflowError),  # lists in lists without end, and infinite counts
+)
+"""What reading a file that is no result raises, whatever is in it."""
+
 _MOODS: dict[str, Mood] = {"passed": "good", "failed": "bad", "not run": "unknown"}
 
 
@@ -34,7 +40,7 @@ def read_acceptance(path: Path | None, now_us: int, lang: str) -> AcceptanceRun:
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
         return _run(found, now_us, lang)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         why = f"{path.name}: {error}"
         return AcceptanceRun(mood="unknown", words=say("acceptance_unreadable", lang, why=why))
 

@@ -17,6 +17,7 @@ from crdtsync.database import explain
 from crdtsync.policy import Policy, Visibility
 from crdtsync.whole_file import write_whole
 from crdtsync_server.fetching import fetch
+from crdtsync_server.operating.checking.structure import schema_version
 from crdtsync_server.report.accepted_run import FILE_NAME as ACCEPTANCE_FILE
 from crdtsync_server.report.accepted_run import read_acceptance
 from crdtsync_server.report.markdown import as_markdown
@@ -127,6 +128,8 @@ def _check_database(wanted: Wanted, path: Path) -> Policy:
             tables = {name for (name,) in connection.execute(SQL["tables"])}
             if not {"spaces", "log", "policies"} <= tables:
                 raise Failure(say("no_database", wanted.lang, path=path.parent), STORAGE)
+            # What a newer version keeps may mean something else; nobody may say Go of it.
+            schema_version(connection, str(path))
             row = connection.execute(SQL["newest_policy"]).fetchone()
             names = [space.name for space in spaces_of(connection)]
     except sqlite3.Error as error:

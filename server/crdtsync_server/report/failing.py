@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from crdtsync.catalogue import message, reason
 from crdtsync.protocol.earlier import CUT, HELD, MAX_EARLIER, NO_ANSWER, OTHER, STOPPED
 from crdtsync_server.report.measures import Example, FailureReason, Failures, Refusal
-from crdtsync_server.report.scope import EXAMPLES, SQL, Scope
+from crdtsync_server.report.scope import EXAMPLES, SQL, Scope, entry_of
 from crdtsync_server.report.travel import Travel
 from crdtsync_server.report.words import say
 from crdtsync_server.storage.keys import SEQ_BITS, position, uuid_bytes, uuid_text
-from crdtsync_server.storage.receipts import ENTRY_DECODER
 
 LOST_ON_THE_WAY = frozenset({CUT, NO_ANSWER, STOPPED, OTHER})
 """Endings without any answer: the change was safe on the device, and people were told so."""
@@ -89,6 +88,8 @@ def read_failing(scope: Scope, travel: Travel) -> Failing:
     again: dict[bytes, int] = {}
     for row in scope.within("attempts_within", scope.bounds.attempts):
         op, result, code, field_name, collection, _, number, request_id, at_us, space, _ = row
+        if at_us < travel.counted_from_us:
+            break
         if result == "duplicate":
             found.repeated_at_us.append(at_us)
             again[op] = max(again.get(op, 0), number)
@@ -108,6 +109,8 @@ def _add_told(scope: Scope, travel: Travel, known: dict[tuple[bytes, bytes], Fai
     """What devices told: those that the server judged are known better already."""
     for row in scope.within("told_within", scope.bounds.attempts):
         op, request_id, sent_us, ended, told_us, space, replica = row
+        if told_us < travel.counted_from_us:
+            break
         kind, _, code = ended.partition(":")
         if kind == HELD or (op, request_id) in known:
             continue
@@ -142,8 +145,10 @@ def _count_unlisted(scope: Scope, travel: Travel) -> int:
             (data,) = scope.connection.execute(
                 SQL["entry_at"], (position(op.space, op.seq),)
             ).fetchone()
-            key = uuid_bytes(ENTRY_DECODER.decode(data).op_id)
-            (listed,) = scope.connection.execute(SQL["told_of_op"], (key,)).fetchone()
+            entry = entry_of(data)
+            if entry is not None:
+                key = (uuid_bytes(entry.op_id),)
+                (listed,) = scope.connection.execute(SQL["told_of_op"], key).fetchone()
         unlisted += max(op.attempts - 1 - listed, 0)
     return unlisted
 
@@ -313,8 +318,10 @@ def _may_know(scope: Scope, one: Failure) -> bool:
     if not rows:
         # It never entered the log: nobody knows what else it would have written.
         return False
-    entry = ENTRY_DECODER.decode(rows[0][4])
-    if rows[0][1] >> SEQ_BITS != one.space or not scope.seen.sees_collection(entry.collection):
+    entry = entry_of(rows[0][4])
+    if entry is None or rows[0][1] >> SEQ_BITS != one.space:
+        return False
+    if not scope.seen.sees_collection(entry.collection):
         return False
     roots = entry.outcomes or entry.writes
     return all(scope.seen.may_read(entry.collection, root) for root in roots)

@@ -190,9 +190,13 @@ class _Maker:
             notes.append(say(f"no_data_{key}", self._lang))
         if known and self._travel.cut_at_us is not None and not recorded:
             notes.append(say("only_newest", self._lang, n=number_words(len(self._travel.pushes))))
+        partly = [] if recorded or not known else self._gaps()
+        notes += partly
         met = None
         if value is not None:
             met = value <= target if lower else value >= target
+        if met and partly:
+            met = None  # what failed in the rest of this time is not known
         return Measure(
             key=key,
             name=say(f"measure_{key}", self._lang),
@@ -213,6 +217,15 @@ class _Maker:
             ),
             note=" ".join(filter(None, notes)),
         )
+
+    def _gaps(self) -> list[str]:
+        """What is not recorded of this time, in words."""
+        found = []
+        if self._travel.unrecorded:
+            found.append(say("partly_recorded", self._lang, n=self._travel.unrecorded))
+        if self._travel.switched_off:
+            found.append(say("switched_off", self._lang))
+        return found
 
     def _words(self, unit: str, value: float | None) -> str:
         if value is None:

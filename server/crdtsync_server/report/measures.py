@@ -332,7 +332,7 @@ class Finding(Part, frozen=True):
     """One thing that does not agree."""
 
     kind: str
-    """missing, extra, different, doubled, gap, chain, receipt, restored."""
+    """missing, fewer, different, doubled, gap, head, chain, unreadable, receipt."""
     space: str
     device: str
     user: str

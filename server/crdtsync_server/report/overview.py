@@ -8,6 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from crdtsync.database import explain
 from crdtsync.policy import Policy, Visibility
 from crdtsync.version import __version__
@@ -37,7 +39,7 @@ from crdtsync_server.report.verdict import (
 from crdtsync_server.report.windows import window_of
 from crdtsync_server.report.words import say
 from crdtsync_server.storage.reading import reading
-from crdtsync_server.storage.store import connect_reader
+from crdtsync_server.storage.store import connect_reader, damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def measure_file(path: Path, asked: Asked) -> Overview:
             return measure(connection, asked)
     except sqlite3.Error as error:
         raise explain(error, str(path)) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise damaged(str(path)) from error
 
 
 def spaces_of(connection: sqlite3.Connection) -> list[Space]:

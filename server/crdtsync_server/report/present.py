@@ -280,7 +280,13 @@ def _close_words(code: int, scope: Scope) -> str:
 
 def conflicts_for_people(scope: Scope) -> Conflicts:
     """Open ones and what happened to any in the window, of fields that the reader may read."""
-    values = {"spaces": scope.space_ids, "most": scope.bounds.conflicts}
+    hidden_roots = sorted(f"{collection}/{root}" for collection, root in scope.seen.hidden_roots)
+    values = {
+        "spaces": scope.space_ids,
+        "hidden_collections": msgspec.json.encode(sorted(scope.seen.hidden_collections)).decode(),
+        "hidden_roots": msgspec.json.encode(hidden_roots).decode(),
+        "most": scope.bounds.conflicts,
+    }
     rows = scope.connection.execute(SQL["open_conflicts"], values).fetchall()
     standing = [row for row in rows if scope.seen.may_read(row[2], row[4])]
     events = [

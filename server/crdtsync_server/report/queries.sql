@@ -36,6 +36,19 @@ WHERE r.received_us >= :from_us AND r.received_us < :to_us
     AND r.space IN (SELECT value FROM json_each(:spaces))
 ORDER BY r.received_us DESC LIMIT :most;
 
+-- name: attempt_beyond
+-- When the first push was received whose attempts are too many to be looked at.
+SELECT r.received_us FROM requests r JOIN attempts a ON a.request = r.id
+WHERE r.received_us >= :from_us AND r.received_us < :to_us
+    AND r.space IN (SELECT value FROM json_each(:spaces))
+ORDER BY r.received_us DESC LIMIT 1 OFFSET :most;
+
+-- name: told_beyond
+SELECT r.received_us FROM requests r JOIN client_attempts c ON c.request = r.id
+WHERE r.received_us >= :from_us AND r.received_us < :to_us
+    AND r.space IN (SELECT value FROM json_each(:spaces))
+ORDER BY r.received_us DESC LIMIT 1 OFFSET :most;
+
 -- name: told_within
 -- What devices told of attempts that the server may never have seen.
 SELECT c.op_id, c.request_id, c.sent_us, c.ended, r.received_us, r.space, r.replica
@@ -80,8 +93,11 @@ SELECT count(*) FROM (
 ) WHERE replica = ?;
 
 -- name: open_conflicts
+-- Only those that the reader may read: others must not take the places of these.
 SELECT id, space, collection, record, root, opened_us, candidates FROM conflicts
 WHERE status = 'open' AND space IN (SELECT value FROM json_each(:spaces))
+    AND collection NOT IN (SELECT value FROM json_each(:hidden_collections))
+    AND collection || '/' || root NOT IN (SELECT value FROM json_each(:hidden_roots))
 ORDER BY opened_us LIMIT :most;
 
 -- name: conflict_events_within

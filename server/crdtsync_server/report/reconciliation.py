@@ -24,11 +24,10 @@ from dataclasses import dataclass, field
 
 from crdtsync_server.report.measures import Check, Finding, Mood, Reconciliation
 from crdtsync_server.report.present import Device
-from crdtsync_server.report.scope import SQL, Scope, Space
+from crdtsync_server.report.scope import SQL, Scope, Space, entry_of
 from crdtsync_server.report.words import say
 from crdtsync_server.storage.acknowledged import Range, is_within, split_keys, xor
 from crdtsync_server.storage.keys import chain, position, seq_of, uuid_bytes, uuid_text
-from crdtsync_server.storage.receipts import ENTRY_DECODER
 
 NAMED_SCHEMA = 4
 """The migration from which on devices' reports name their op_ids."""
@@ -62,6 +61,16 @@ class Findings:
     whole: bool = True
     """Whether every log was read from its beginning."""
     found: list[Finding] = field(default_factory=list)
+
+    @property
+    def proved(self) -> int:
+        """Ops of which it is known whether the log has them."""
+        return self.ops - self.unproved
+
+    @property
+    def not_shown(self) -> int:
+        """Ops that devices saw acknowledged and that nobody looked for one by one."""
+        return self.unproved + self.not_compared
 
     def kinds(self, *kinds: str) -> int:
         """How many findings are of these kinds."""
@@ -146,8 +155,9 @@ def _compare_digest(
         SQL["log_slice"], (*bounds, scope.bounds.log_rows)
     ):
         read += 1
-        if replica == device.id:
-            own.append(ENTRY_DECODER.decode(data).op_id)
+        entry = entry_of(data) if replica == device.id else None
+        if entry is not None:
+            own.append(entry.op_id)
     if digest_of(own) != one.digest:
         if len(own) > one.count or one.missing:
             # More than the device counted, or a difference that has its own finding.
@@ -229,7 +239,11 @@ class _LogWalk:
         if seq != self._seq + 1:
             self._note("gap", self._seq + 1, seq - 1, first=self._seq + 1, last=seq - 1)
             self._digest = None
-        entry = ENTRY_DECODER.decode(data)
+        entry = entry_of(data)
+        if entry is None:
+            self._note("unreadable", seq, seq, seq=seq)
+            self._digest, self._seq = None, seq
+            return
         key = uuid_bytes(entry.op_id)
         if self._digest is not None:
             expected = chain(self._digest, key, entry.received_us)
@@ -242,9 +256,10 @@ class _LogWalk:
         self._found.entries += 1
 
     def _check_receipts(self, rows: list[tuple[int, bytes]]) -> None:
-        keys = [uuid_bytes(ENTRY_DECODER.decode(data).op_id) for _, data in rows]
-        receipts = dict(self._scope.by_op_ids("receipt_places", keys))
-        for (place, _), key in zip(rows, keys, strict=True):
+        entries = ((place, entry_of(data)) for place, data in rows)
+        keys = [(place, uuid_bytes(entry.op_id)) for place, entry in entries if entry is not None]
+        receipts = dict(self._scope.by_op_ids("receipt_places", (key for _, key in keys)))
+        for place, key in keys:
             known, op_id, seq = receipts.get(key), uuid_text(key), seq_of(place)
             if known is None:
                 self._note("receipt", seq, seq, (op_id,), seq=seq, op_id=op_id)
@@ -294,7 +309,8 @@ class _LogWalk:
         row = self._scope.connection.execute(
             SQL["entry_at"], (position(self._space.id, seq),)
         ).fetchone()
-        return None if row is None else ENTRY_DECODER.decode(row[0]).digest
+        entry = None if row is None else entry_of(row[0])
+        return None if entry is None else entry.digest
 
 
 def _receipts_without_log(scope: Scope, found: Findings) -> None:
@@ -328,20 +344,24 @@ def _in_words(scope: Scope, found: Findings, accepted: int) -> Reconciliation:
     lang = scope.lang
     devices = len(found.replicas)
     bad = bool(found.found)
-    mood: Mood = "bad" if bad else "good" if found.ops else "unknown"
-    numbers = {"ops": found.ops, "ranges": found.ranges, "devices": devices}
+    mood: Mood = "bad" if bad else "good" if found.proved else "unknown"
+    numbers = {"ops": found.proved, "ranges": found.ranges, "devices": devices}
     key = {"bad": "reconciled_bad", "good": "reconciled_good", "unknown": "reconciled_nothing"}
     words = say(key[mood], lang, findings=len(found.found), **numbers)
+    if mood == "unknown" and found.not_shown:
+        words = say("reconciled_not_shown", lang, n=found.not_shown)
+    elif mood == "good" and found.not_shown:
+        words += " " + say("reconciled_but", lang, n=found.not_shown)
     return Reconciliation(
         mood=mood,
         words=" ".join((words, found.found[0].words)) if bad else words,
-        ops=found.ops,
+        ops=found.proved,
         ranges=found.ranges,
         devices=devices,
         checks=(
             _devices_check(found, accepted, lang),
             _own_check(found, "order", ("gap", "head"), lang),
-            _own_check(found, "chain", ("chain",), lang),
+            _own_check(found, "chain", ("chain", "unreadable"), lang),
             _own_check(found, "receipts", ("receipt",), lang),
             _own_check(found, "doubled", ("doubled",), lang),
         ),
@@ -351,11 +371,11 @@ def _in_words(scope: Scope, found: Findings, accepted: int) -> Reconciliation:
 
 def _devices_check(found: Findings, accepted: int, lang: str) -> Check:
     wrong = found.kinds("missing", "different", "fewer")
-    mood: Mood = "bad" if wrong else "good" if found.ops else "unknown"
+    mood: Mood = "bad" if wrong else "good" if found.proved else "unknown"
     words = say(
-        f"check_devices_{mood}",
+        "check_devices_none" if mood == "unknown" and found.ops else f"check_devices_{mood}",
         lang,
-        ops=found.ops,
+        ops=found.proved,
         ranges=found.ranges,
         devices=len(found.replicas),
         wrong=wrong,

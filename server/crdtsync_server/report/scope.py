@@ -11,10 +11,13 @@ from typing import Any
 import msgspec
 
 from crdtsync.database import queries
+from crdtsync.documents.ops import is_op_id
+from crdtsync.documents.state import LogEntry
 from crdtsync.policy import Policy, Visibility
 from crdtsync_server.report.measures import Window
 from crdtsync_server.report.windows import Buckets
 from crdtsync_server.storage.keys import in_chunks
+from crdtsync_server.storage.receipts import ENTRY_DECODER
 
 SQL: Mapping[str, str] = queries("crdtsync_server.report", "queries.sql")
 
@@ -23,6 +26,16 @@ EXAMPLES = 3
 
 OF_DEVICES = ("http",)
 """Replica_ids that are no device: thin clients write through the server itself."""
+
+
+def entry_of(data: bytes) -> LogEntry | None:
+    """The entry of a log row; None for bytes that are none, as damage leaves them: a report
+    is wanted most of all then."""
+    try:
+        entry = ENTRY_DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return entry if is_op_id(entry.op_id) else None
 
 
 @dataclass(frozen=True, slots=True)

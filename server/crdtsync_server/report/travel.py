@@ -12,8 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from crdtsync_server.report.scope import OF_DEVICES, SQL, Scope
+from crdtsync_server.report.scope import OF_DEVICES, SQL, Scope, Space, entry_of
 from crdtsync_server.storage.keys import position, seq_of
+
+EDGE_US = 60_000_000
+"""A push is received before its ops get their time; at the window's edge the one may lie
+outside and the other within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,14 @@ class Travel:
     connections: dict[int, list[Joined]] = field(default_factory=dict)
     """By replica, oldest first; the last one before the window too, where it matters."""
     visible_s: list[float] = field(default_factory=list)
+    counted_from_us: int = 0
+    """Pushes and attempts before are not counted, neither those that failed nor the others:
+    a share of which one part were cut would be another share."""
+    unrecorded: int = 0
+    """Ops that the log got in this time by pushes of which nothing is recorded: the record was
+    switched off meanwhile, could not be written, or was trimmed. What failed then is not known."""
+    switched_off: bool = False
+    """The running server records nothing now: what failed since then is not known either."""
     cut_at_us: int | None = None
     """What lies before was not looked at: there was too much."""
 
@@ -113,13 +125,53 @@ def read_travel(scope: Scope) -> Travel:
     # Ops arrived in the window, and no push was recorded: the record is switched off.
     switched_off = scope.live is not None and not scope.live.trace
     recorded = bool(pushes) or not (switched_off or newest >= scope.window.from_us)
-    travel = Travel(recorded=recorded, pushes=pushes)
-    if len(pushes) == scope.bounds.pushes:
-        travel.cut_at_us = pushes[-1].received_us
+    travel = Travel(recorded=recorded, pushes=pushes, switched_off=switched_off)
+    cut_at_us = _cut(scope, pushes)
+    if cut_at_us is not None:
+        travel.cut_at_us = travel.counted_from_us = cut_at_us
+        travel.pushes = pushes = [one for one in pushes if one.received_us >= cut_at_us]
+    if recorded:
+        travel.unrecorded = sum(_unrecorded(scope, travel, space) for space in scope.spaces)
     travel.connections = _connections(scope, pushes)
     _read_ops(scope, travel)
     travel.visible_s = _visible(scope, travel.delivered)
     return travel
+
+
+def _cut(scope: Scope, pushes: list[Pushed]) -> int | None:
+    """From when on all is looked at; None: from the window's beginning."""
+    cuts = [pushes[-1].received_us] if len(pushes) == scope.bounds.pushes else []
+    for name in ("attempt_beyond", "told_beyond"):
+        # The push that was cut in the middle is not counted at all.
+        cuts += [at_us + 1 for (at_us,) in scope.within(name, scope.bounds.attempts)]
+    return max(cuts, default=None)
+
+
+def _unrecorded(scope: Scope, travel: Travel, space: Space) -> int:
+    """Ops of the log in this time that no push accounts for."""
+    from_us = max(scope.window.from_us, travel.counted_from_us) + EDGE_US
+    first = _first_since(scope, space, from_us)
+    last = _first_since(scope, space, scope.window.to_us) - 1
+    recorded = 0
+    for push in travel.pushes:
+        if push.space == space.id and push.first_seq is not None and push.last_seq is not None:
+            recorded += max(min(push.last_seq, last) - max(push.first_seq, first) + 1, 0)
+    return max(last - first + 1 - recorded, 0)
+
+
+def _first_since(scope: Scope, space: Space, at_us: int) -> int:
+    """The first place of the log that was received at this time or later; its times never run
+    backwards. An entry that is not there or cannot be read is taken for an earlier one."""
+    low, high = 1, space.seq + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = scope.connection.execute(SQL["entry_at"], (position(space.id, middle),)).fetchone()
+        entry = None if row is None else entry_of(row[0])
+        if entry is not None and entry.received_us >= at_us:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 def _connections(scope: Scope, pushes: Iterable[Pushed]) -> dict[int, list[Joined]]:

@@ -26,6 +26,11 @@ from crdtsync_server.report.words import age_words, duration_words, say
 SHOWN_MESSAGES = 10
 
 
+LOSSES = frozenset({"missing", "fewer", "different", "gap", "receipt", "unreadable"})
+"""Findings after which nobody may say that everything is there. A change without a receipt
+(``receipt`` too) would be applied anew when its device sends it again."""
+
+
 # ── the weekly questions ────────────────────────────────────────────────────
 
 
@@ -80,12 +85,12 @@ def _recovered(
             )
         )
     evidence.append(reconciliation.words)
-    lost = any(one.kind in ("missing", "fewer") for one in reconciliation.findings)
+    lost = any(one.kind in LOSSES for one in reconciliation.findings)
     answer: Answer = "yes"
     words = ""
     if recovery.waiting or lost:
         answer = "no"
-    elif recovery.unheard:
+    elif recovery.unheard or recovery.fresh:
         answer, words = "unknown", say("answer_not_yet", lang)
     elif not travel.recorded or not recovery.all:
         answer = "unknown"
@@ -134,6 +139,8 @@ def _under_target(scope: Scope, measure: Measure) -> Question:
             fraction=measure.fraction_words,
             target=measure.target_words,
         )
+        if answer == "unknown":
+            evidence = f"{evidence} {measure.note}"
     return _question(scope, "failure_rate", answer, [evidence])
 
 
@@ -150,6 +157,9 @@ def _question(
 
 
 # ── the verdict ─────────────────────────────────────────────────────────────
+
+DEVICES = "devices"
+"""The reason that tells of changes on devices."""
 
 ESSENTIAL = ("reconciliation", "failure_rate", "recovery_success_rate", "acceptance")
 """What has to be shown before anybody may say Go. Besides them nothing may be bad."""
@@ -171,17 +181,18 @@ def reasons_of(
         _acceptance_reason(acceptance, lang),
     ]
     stuck = [one for one in devices.listed if one.state in ("needs_person", "waiting")]
-    if recovery.waiting or recovery.unheard:
+    if recovery.waiting or recovery.unheard or recovery.fresh:
         words = say("reason_waiting", lang, n=devices.waiting_ops, devices=len(stuck))
         mood: Mood = "bad" if recovery.waiting else "unknown"
-        found.append(Reason(code="devices", mood=mood, words=words))
+        found.append(Reason(code=DEVICES, mood=mood, words=words))
     return _ordered(found)
 
 
 def _reason_of(scope: Scope, measure: Measure) -> Reason:
     mood: Mood = "unknown" if measure.met is None else "good" if measure.met else "bad"
+    partly = mood == "unknown" and measure.value is not None
     words = say(
-        f"reason_measure_{mood}",
+        "reason_measure_partly" if partly else f"reason_measure_{mood}",
         scope.lang,
         name=measure.name,
         value=measure.value_words,
@@ -219,6 +230,11 @@ def sentence_of(lang: str, reasons: tuple[Reason, ...], healthy: bool, go: bool)
         ill = next(one for one in bad if one.code != "acceptance")
         health = say("unhealthy", lang, why=ill.words)
     if go:
+        # Changes that devices still hold forbid nothing, where devices are offline by nature;
+        # but nobody is to read that all is well beside them.
+        held = next((one for one in reasons if one.code == DEVICES and one.mood == "unknown"), None)
+        if held is not None:
+            return say("may_go_but", lang, why=held.words)
         return f"{health} {say('may_go', lang)}"
     missing = [one for one in reasons if one.mood == "unknown" and one.code in ESSENTIAL]
     if healthy and known and (bad or missing):

@@ -34,6 +34,17 @@ OWN: Final[Mapping[str, Words]] = {
         en="Measured over the newest {n} requests of this time.",
         ko="이 기간의 최근 요청 {n}건으로 계산했어요.",
     ),
+    "partly_recorded": Words(
+        en="Of {n:,} more {n:change|changes} of this time nothing is recorded: the server ran with "
+        "trace = false, could not write the record, or has trimmed it. A shorter time may be "
+        "recorded whole.",
+        ko="이 기간의 변경 {n:,}건은 기록이 없어요. 서버에서 추적(trace)을 꺼 두었거나, 기록하지 "
+        "못했거나, 오래되어 지워졌어요. 더 짧은 기간으로 확인해 보세요.",
+    ),
+    "switched_off": Words(
+        en="The record is switched off now (trace = false): what failed since then is not known.",
+        ko="지금은 추적(trace)을 꺼 두었어요. 그 뒤의 실패는 알 수 없어요.",
+    ),
     "ended_cut": Words(
         en="the connection was lost before the answer came",
         ko="답을 받기 전에 연결이 끊겼어요",

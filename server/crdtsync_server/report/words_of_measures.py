@@ -171,6 +171,16 @@ MEASURES: Final[Mapping[str, Words]] = {
         en="No device has reported acknowledged changes in this time, so nothing was compared.",
         ko="이 기간에 저장 확인을 알린 기기가 없어서 비교하지 못했어요.",
     ),
+    "reconciled_not_shown": Words(
+        en="None of the {n:,} {n:change|changes} that devices saw acknowledged could be compared "
+        "one by one. `crdtsync verify` checks the data itself.",
+        ko="기기에서 저장을 확인한 변경 {n:,}건을 하나씩 비교하지 못했어요. `crdtsync verify` "
+        "명령은 데이터 자체를 확인해요.",
+    ),
+    "reconciled_but": Words(
+        en="{n:,} more could not be compared one by one.",
+        ko="{n:,}건은 더 있지만 하나씩 비교하지 못했어요.",
+    ),
     "check_devices": Words(
         en="What devices saw acknowledged is in the log", ko="기기에서 확인한 변경이 서버에 있음"
     ),
@@ -186,6 +196,9 @@ MEASURES: Final[Mapping[str, Words]] = {
     "check_devices_unknown": Words(
         en="No device has reported in this time.", ko="이 기간에 알린 기기가 없어요."
     ),
+    "check_devices_none": Words(
+        en="Nothing could be compared one by one.", ko="하나씩 비교한 변경이 없어요."
+    ),
     "check_not_reported": Words(
         en="{n:,} more of this time have not been reported yet; devices do so every minute or "
         "when they connect again.",
@@ -193,8 +206,8 @@ MEASURES: Final[Mapping[str, Words]] = {
         "연결할 때 알려요.",
     ),
     "check_unproved": Words(
-        en="{n:,} of them are told by number only and could not be compared one by one.",
-        ko="그중 {n:,}건은 개수만 알려서 하나씩 비교하지 못했어요.",
+        en="{n:,} more are told by number only and could not be compared one by one.",
+        ko="{n:,}건은 더 있지만 개수만 알려서 하나씩 비교하지 못했어요.",
     ),
     "check_not_compared": Words(
         en="{n:,} more were left out, to bound the work.",
@@ -249,6 +262,12 @@ MEASURES: Final[Mapping[str, Words]] = {
     "finding_chain": Words(
         en="The digest at place {seq} of {space} does not follow from the one before it.",
         ko="{space} 공간의 {seq}번 자리 확인값이 앞의 값에서 이어지지 않아요.",
+    ),
+    "finding_unreadable": Words(
+        en="What stands at place {seq} of {space} cannot be read: the database is damaged. "
+        "`crdtsync verify` tells how far.",
+        ko="{space} 공간의 {seq}번 자리를 읽을 수 없어요. 데이터베이스가 손상됐어요. 손상된 범위는 "
+        "`crdtsync verify` 명령이 알려 줘요.",
     ),
     "finding_receipt": Words(
         en="The change at place {seq} of {space} has no receipt.",
@@ -314,6 +333,11 @@ MEASURES: Final[Mapping[str, Words]] = {
         en="Everything that has to be shown is shown: Go.",
         ko="필요한 확인이 모두 끝났어요. 진행해도 돼요.",
     ),
+    "may_go_but": Words(
+        en="Everything that has to be shown is shown: Go. Not everything is on the server yet: "
+        "{why}",
+        ko="필요한 확인이 모두 끝났어요. 진행해도 돼요. 다만 아직 서버에 없는 변경이 있어요. {why}",
+    ),
     "may_not_go": Words(en="No-Go for now.", ko="지금은 중단이에요."),
     "well_but_not_accepted": Words(
         en="The measurements are good, but the acceptance run is not. {why}",
@@ -334,6 +358,10 @@ MEASURES: Final[Mapping[str, Words]] = {
         ko="{name}: {value}, 목표({target})에 미치지 못해요. {note}",
     ),
     "reason_measure_unknown": Words(en="{name}: no data. {note}", ko="{name}: 데이터 없음. {note}"),
+    "reason_measure_partly": Words(
+        en="{name}: {value}, but not over all of this time. {note}",
+        ko="{name}: {value}, 기간 전체의 값은 아니에요. {note}",
+    ),
     "reason_acceptance": Words(en="Acceptance run: {words}", ko="인수 시험: {words}"),
     "reason_waiting": Words(
         en="{n} {n:change waits|changes wait} on {devices} {devices:device|devices}.",

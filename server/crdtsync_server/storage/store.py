@@ -162,3 +162,11 @@ def _checkpoint_late(connection: sqlite3.Connection) -> None:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
     return connect_to_read(str(path.absolute()), check_same_thread=False)
+
+
+def damaged(what: str) -> StorageError:
+    """For bytes of a row that are no longer what was written."""
+    return StorageError(
+        f"{what} is damaged: something in it cannot be read. `crdtsync verify` tells what; restore "
+        "the newest sound backup"
+    )

@@ -113,6 +113,33 @@ def test_a_backup_that_is_there_is_replaced_only_when_told_to(tmp_path: Path) ->
         assert back_up(tmp_path / "data", to, replace=True).heads[0].seq == 2
 
 
+@pytest.mark.parametrize("older", [True, False])
+def test_a_link_to_another_disk_stays_one_and_the_backup_lies_where_it_leads(
+    tmp_path: Path, older: bool
+) -> None:
+    make_data(tmp_path / "data")
+    (tmp_path / "disk").mkdir()
+    there, link = tmp_path / "disk" / "ward.backup", tmp_path / "latest.backup"
+    link.symlink_to(there)
+    if older:
+        there.write_text("an older one")
+    back_up(tmp_path / "data", link, replace=older)
+    assert link.is_symlink()
+    assert verify(there).is_sound
+    inward = tmp_path / "inward"
+    inward.symlink_to(tmp_path / "data" / "crdtsync.db")
+    with pytest.raises(BackupRefused, match="lies in the data folder"):
+        back_up(tmp_path / "data", inward, replace=True)
+
+
+def test_a_pipe_or_a_device_is_no_place_for_a_backup(tmp_path: Path) -> None:
+    make_data(tmp_path / "data")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BackupRefused, match="is a pipe or a device"):
+        back_up(tmp_path / "data", tmp_path / "pipe", replace=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_backup_that_was_stopped_leaves_the_older_one_and_nothing_else(tmp_path: Path) -> None:
     ward = open_ward(tmp_path / "data")
     with contextlib.closing(ward.connection):

@@ -123,6 +123,12 @@ def test_the_example_of_settings_starts_a_server(tmp_path: Path) -> None:
     shutil.copy(DEPLOY / "crdtsync.toml", file)
     loaded = load({}, {"CRDTSYNC_JWT_SECRET_FILE": str(tmp_path / "secret")}, file)
     policy, settings = loaded.require()
+    assert settings.access.jwt_secret_file == tmp_path / "secret", "the unit's copy counts first"
+    # What the guide has people type knows nothing of the unit's environment.
+    _, typed = load({}, {}, file).require()
+    assert typed.access.jwt_secret_file == Path("/etc/crdtsync/jwt-secret")
+    assert typed.access.revoked == Path("/etc/crdtsync/revoked")
+    assert "install -m 0640 -g crdtsync /dev/null /etc/crdtsync/revoked" in GUIDE
     assert policy == Path("/etc/crdtsync/policy.toml")
     assert settings.proxy.trusted == ("127.0.0.1", "::1")
     assert Policy.parse(POLICY_TEXT).version == 3

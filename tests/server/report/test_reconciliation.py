@@ -85,7 +85,9 @@ def test_another_op_in_the_place_of_one_is_found_by_digest(book: Book) -> None:
     replica = book.replica()
     written = pushed(book, replica)
     book.acknowledged(replica, 0, 3, [new_id(), *[w.op_id for w in written[1:]]], named=False)
-    assert kinds(book.overview()) == ["different"]
+    found = book.overview()
+    assert kinds(found) == ["different"]
+    assert found.questions[0].answer == "no", "one of them is not there"
 
 
 def test_an_op_that_stands_twice_is_named(book: Book) -> None:
@@ -147,6 +149,19 @@ def test_a_link_of_the_chain_that_was_changed_is_found(book: Book) -> None:
     assert [one.to_seq for one in chains] == [2, 3]
 
 
+def test_an_entry_that_cannot_be_read_is_told_and_no_end_of_the_report(book: Book) -> None:
+    replica = book.replica()
+    acknowledged_by(book, replica, pushed(book, replica), named=False)
+    book.told(new_id(), new_id(), T, "cut")
+    book.run("UPDATE log SET entry = x'c1' WHERE position = ?", position(book.space(), 2))
+    found = book.overview()
+    assert "unreadable" in kinds(found)
+    assert found.reconciliation.mood == "bad"
+    assert "cannot be read" in " ".join(one.words for one in found.reconciliation.findings)
+    assert found.questions[0].answer == "no"
+    assert not found.go
+
+
 class TestNoFalseAlarm:
     def test_ops_that_another_replica_brought_first_are_no_loss(self, book: Book) -> None:
         """A copied file holds the same ops; the receipt of the first serves both."""
@@ -164,7 +179,8 @@ class TestNoFalseAlarm:
         assert book.overview().reconciliation.mood == "good"
         book.run("UPDATE acknowledged SET op_ids = x''")
         found = book.overview().reconciliation
-        assert (found.mood, found.findings) == ("good", ())
+        assert (found.mood, found.findings) == ("unknown", ()), "and nothing is proved either"
+        assert found.words.startswith("None of the 1 change that devices saw acknowledged could")
         assert "could not be compared" in found.checks[0].words
 
     def test_a_part_of_a_long_log_is_checked_from_its_middle(self, book: Book) -> None:
@@ -179,6 +195,7 @@ class TestNoFalseAlarm:
         acknowledged_by(book, replica, pushed(book, replica))
         found = book.overview(bounds=Bounds(named_ops=2)).reconciliation
         assert (found.mood, found.ops) == ("unknown", 0)
+        assert "None of the 3 changes" in found.words
         assert "3 more were left out" in found.checks[0].words
 
     def test_places_of_another_space_are_not_ones_own(self, book: Book) -> None:
@@ -249,7 +266,10 @@ class TestFolding:
         for _ in range(RANGES_KEPT):
             self.report(book, replica_id, pushed(book, replica, 1))
         assert book.run("SELECT digest FROM acknowledged ORDER BY to_seq").fetchone() == (b"",)
-        assert book.overview().reconciliation.mood == "good"
+        found = book.overview().reconciliation
+        assert (found.mood, found.ops) == ("good", RANGES_KEPT - 1)
+        assert f"{RANGES_KEPT - 1} changes that 1 device saw acknowledged stand in" in found.words
+        assert found.words.endswith("6 more could not be compared one by one.")
         assert xor(b"", b"x" * 16) == b""
 
     def test_one_group_folds_only_so_much(

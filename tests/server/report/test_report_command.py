@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from crdtsync.cli.application import make_app
+from crdtsync.protocol.messages import OutboxSummary
 from crdtsync.version import __version__
 from crdtsync_server.report import command
 from crdtsync_server.report.measures import Overview
@@ -101,6 +102,32 @@ def test_go_ends_with_zero_and_no_go_with_one(data: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("en", "Go. Not everything is on the server yet: 3 changes wait on 1 device."),
+        ("ko", "아직 서버에 없는 변경이 있어요. 기기 1대에서 변경 3건이"),
+    ],
+)
+def test_a_go_says_what_devices_still_hold_and_not_that_all_is_well(
+    data: Path, tmp_path: Path, lang: str, words: str
+) -> None:
+    (data / "acceptance.json").write_text(acceptance_result())
+    with sqlite3.connect(data / "crdtsync.db") as connection:
+        outbox = msgspec.msgpack.encode(OutboxSummary(pending=3))
+        connection.execute(
+            "INSERT INTO replicas (space, replica_id, user, device, cursor_seq, outbox, "
+            "first_seen_us, last_seen_us) VALUES (1, ?, 'lee', 'tablet', 0, ?, 0, 0)",
+            (new_id(), outbox),
+        )
+    connection.close()
+    assert run("--data", data, "--out", tmp_path / "r.json", "--lang", lang).exit_code == 0
+    found = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Overview)
+    assert words in found.sentence
+    assert "All is well" not in found.sentence
+    assert found.questions[0].answer == "unknown"
+
+
+@pytest.mark.parametrize(
     ("lang", "acceptance", "sentence"),
     [
         ("en", None, "Nothing is wrong so far, but something is still to be shown. No acceptance"),
@@ -152,6 +179,24 @@ def test_an_acceptance_run_that_shows_too_little_is_no_go(
     result = run("--data", data, "--acceptance", file)
     assert result.exit_code == 1
     assert words in result.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        acceptance_result(seconds=1e300)[:-1]
+        + ', "counts": {"written": 1e999, "lost": 0, "doubled": 0}}',
+    ],
+    ids=["deep", "infinite"],
+)
+def test_a_hostile_acceptance_file_is_one_that_cannot_be_read(
+    data: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "run.json").write_text(text)
+    result = run("--data", data, "--acceptance", tmp_path / "run.json")
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stdout
 
 
 def test_a_quick_run_may_go_and_is_said_to_be_quick(data: Path) -> None:
@@ -257,3 +302,35 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     result = run("--data", tmp_path)
     assert result.exit_code == 3
     assert "not a readable SQLite file" in result.stderr
+
+
+def test_a_newer_versions_database_is_refused(data: Path) -> None:
+    (data / "acceptance.json").write_text(acceptance_result())
+    with sqlite3.connect(data / "crdtsync.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    result = run("--data", data)
+    assert result.exit_code == 3
+    assert "was written by a newer crdtsync" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE log SET entry = x'c1'",
+        "UPDATE replicas SET outbox = x'c1'",
+    ],
+)
+def test_damage_is_told_in_words_by_report_and_trace(data: Path, statement: str) -> None:
+    with sqlite3.connect(data / "crdtsync.db") as connection:
+        connection.execute(statement)
+    connection.close()
+    result = run("--data", data)
+    told = result.stdout + result.stderr
+    assert result.exit_code in (1, 3)
+    assert "damaged" in told
+    assert "crdtsync verify" in told.replace("\\`", "")
+    if "log" in statement:
+        traced = RUNNER.invoke(make_app(), ["trace", "patient/p1", "--data", str(data)])
+        assert traced.exit_code == 3
+        assert "is damaged" in traced.stderr

@@ -148,6 +148,19 @@ class TestRecovery:
         assert (one.value, one.met) == (None, None)
         assert "only just returned" in one.note
 
+    def test_what_was_brought_just_now_and_is_not_taken_yet_is_not_recovered(
+        self, book: Book
+    ) -> None:
+        """Some of it arrived, and some was refused a second ago and waits for a person."""
+        left = OutboxSummary(failed=2, reasons={"too_long": 2})
+        replica = book.replica(outbox=left)
+        book.connected(replica, NOW_US - SECOND_US, outbox=OutboxSummary(pending=4))
+        book.push(replica, NOW_US - SECOND_US + 1, created_us=[T, T])
+        found = book.overview()
+        assert found.measure("recovery_success_rate").value == 1.0
+        assert found.questions[0].answer_words == "Not yet"
+        assert "2 changes wait on 1 device." in [one.words for one in found.reasons]
+
     def test_a_device_that_left_with_unsent_changes_makes_the_answer_not_yet(
         self, book: Book
     ) -> None:
@@ -252,6 +265,69 @@ class TestWhatIsRecorded:
         assert one.denominator == 2
         assert one.note == "Measured over the newest 2 requests of this time."
 
+    def test_a_time_that_is_recorded_in_part_only_shows_no_rate_of_it_all(self, book: Book) -> None:
+        """The server ran without trace for a while; what failed then nobody knows."""
+        replica = book.replica()
+        book.push(replica, T, created_us=[T, T])
+        book.push(replica, T + HOUR_US // 2, created_us=[T, T, T])
+        book.run("DELETE FROM requests WHERE id = 2")
+        one = book.overview().measure("failure_rate")
+        assert (one.fraction_words, one.met) == ("0 of 2 attempts", None)
+        assert one.note.startswith("Of 3 more changes of this time nothing is recorded")
+        found = book.overview()
+        assert found.questions[3].answer == "unknown"
+        reason = next(one for one in found.reasons if one.code == "failure_rate")
+        assert reason.mood == "unknown"
+        assert reason.words.startswith("Failure rate: 0 %, but not over all of this time. Of 3")
+        assert not found.go
+
+    def test_a_server_that_records_nothing_now_shows_no_target_as_met(self, book: Book) -> None:
+        """Nothing was accepted since, so the log alone does not tell that something is missing."""
+        book.push(book.replica(), T, created_us=[T])
+        one = book.overview(live=Live(frozenset(), trace=False)).measure("failure_rate")
+        assert (one.fraction_words, one.met) == ("0 of 1 attempt", None)
+        assert "switched off now" in one.note
+
+    def test_a_part_without_record_before_the_window_plays_no_part(self, book: Book) -> None:
+        replica = book.replica()
+        book.push(replica, NOW_US - 30 * HOUR_US, created_us=[T])
+        book.push(replica, T, created_us=[T])
+        book.push(replica, NOW_US + HOUR_US, created_us=[T])
+        book.run("DELETE FROM requests WHERE id = 1")
+        assert book.overview(window="24h").measure("failure_rate").met is True
+        assert book.overview(window="7d").measure("failure_rate").met is None
+
+    def test_a_worse_rate_than_the_target_is_missed_however_much_is_recorded(
+        self, book: Book
+    ) -> None:
+        replica = book.replica()
+        book.push(replica, T, created_us=[T])
+        book.push(replica, T, created_us=[T], refused=1)
+        book.attempt(new_id(), "refused", "out_of_range")
+        book.run("DELETE FROM requests WHERE id = 1")
+        assert book.overview().measure("failure_rate").met is False
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_what_is_cut_is_cut_from_the_failed_and_the_others_alike(
+        self, book: Book, told: bool
+    ) -> None:
+        """Else more failures than are looked at would make a better rate."""
+        replica = book.replica()
+        for n in range(4):
+            book.push(replica, T + n, created_us=[T], refused=0 if told else 3)
+            for _ in range(3):
+                if told:
+                    book.told(new_id(), new_id(), T, "cut")
+                else:
+                    book.attempt(new_id(), "refused", "out_of_range")
+        whole = book.overview().measure("failure_rate")
+        assert (whole.fraction_words, whole.note) == ("12 of 16 attempts", "")
+        cut = book.overview(bounds=Bounds(attempts=7)).measure("failure_rate")
+        assert cut.fraction_words == "6 of 8 attempts"
+        assert cut.note == "Measured over the newest 2 requests of this time."
+        few = book.overview(bounds=Bounds(pushes=2)).measure("failure_rate")
+        assert few.fraction_words == "6 of 8 attempts"
+
 
 def _check_not_recorded(found: Overview) -> None:
     assert found.recorded is False
@@ -316,6 +392,15 @@ class TestSpacesAndEyes:
         book.told(op.op_id, new_id(), T, "cut")
         (reason,) = book.overview(seen=SOME).failures.reasons
         assert [one.op_id for one in reason.examples] == [op.op_id]
+
+    def test_conflicts_that_are_hidden_do_not_hide_those_that_are_not(self, book: Book) -> None:
+        """The bound is on what the reader may read; else "none open" would be said of one."""
+        for n in range(4):
+            book.conflict(opened_us=T + n)
+        book.conflict("r/name", opened_us=T + 50)
+        found = book.overview(seen=SOME, bounds=Bounds(conflicts=3))
+        assert found.conflicts.open == 1
+        assert found.measure("conflict_age").value == pytest.approx(3_600, abs=1)
 
     def test_a_size_tells_nothing_of_what_is_hidden_in_a_record(self, book: Book) -> None:
         for number, collection in enumerate(("patient", "secret", "bed") * 6, start=1):
