@@ -136,6 +136,29 @@ async def test_a_row_that_is_no_text_is_refused_and_the_others_are_written(
         assert (bad["row"], bad["reason"]) == (2, "the column name holds text that is no UTF-8")
 
 
+async def test_a_counter_that_is_left_as_it_is_holds_nothing_else_of_its_row_back(
+    tmp_path: Path,
+) -> None:
+    lines = tmp_path / "people.jsonl"
+    async with thin_ward(tmp_path / "data") as thin:
+        lines.write_text('{"id":"j1","visits":3}\n')
+        assert (await seed(thin, lines, "-c", "patient", "--json")).json["new"] == 1
+        lines.write_text('{"id":"j1","visits":4,"balance":1.50,"name":"Kim"}\n')
+        done = await seed(thin, lines, "-c", "patient", "--json")
+        assert (done.code, done.json["new"], done.json["counters_left"]) == (0, 1, 1), done.err
+        fields = (await thin.record("j1"))["fields"]
+        assert (fields["visits"], fields["balance"], fields["name"]) == (3, "1.50", "Kim")
+        lines.write_text('{"id":"j1","visits":4,"balance":1.50,"stage":99}\n')
+        wrong = await seed(thin, lines, "-c", "patient", "--json")
+        assert (wrong.code, wrong.json["bad_count"]) == (1, 1)
+        # Another person's run: what theirs would add is there already.
+        lines.write_text('{"id":"j1","visits":3,"balance":1.50}\n')
+        theirs = await seed(thin, lines, "-c", "patient", "--json", token="lee:clinician")
+        assert (theirs.code, theirs.json["counters_left"]) == (0, 2), theirs.err
+        fields = (await thin.record("j1"))["fields"]
+        assert (fields["visits"], fields["balance"]) == (3, "1.50")
+
+
 DROP = "DROP TABLE people"
 
 

@@ -87,9 +87,9 @@ TEXTS: Final[Mapping[str, Words]] = {
         ko="그중 {n}건은 그 뒤에 서버에서 바뀌어서 그대로 두었어요.",
     ),
     "counters_left": Words(
-        en="{n} {n:counter|counters} had been seeded with another number, and left as "
-        "{n:it is|they are}: a counter is seeded once.",
-        ko="카운터 {n}개는 다른 숫자로 이미 채워져 있어서 그대로 두었어요. "
+        en="{n} {n:counter|counters} had been seeded with another number or by another person, and "
+        "left as {n:it is|they are}: a counter is seeded once.",
+        ko="카운터 {n}개는 다른 숫자로, 또는 다른 사람이 이미 채워서 그대로 두었어요. "
         "카운터는 한 번만 채워요.",
     ),
     "bad_rows": Words(
