@@ -235,7 +235,7 @@ def _assign_set(
 ) -> FieldWrite | None:
     if value is None:
         value = ()
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise UsageError(f"{field.name} is a set; pass a set of values, not {value!r}")
     wanted = {field.key(text): text for text in map(field.encode_element, value)}
     seen = _seen(state, field.root, based_on)

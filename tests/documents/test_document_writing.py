@@ -350,7 +350,7 @@ def test_a_document_is_a_mapping_that_is_only_equal_to_itself() -> None:
     assert "patient/p1" in repr(document)
 
 
-@pytest.mark.parametrize("value", [3, "nut", b"nut"[0]])
+@pytest.mark.parametrize("value", [3, "nut", b"nut"[0], {"nut": 1}])
 def test_a_set_is_assigned_from_a_set_of_values(value: object) -> None:
     with pytest.raises(UsageError, match="tags is a set; pass a set of values"):
         patient().update({"tags": value}, **kim())

@@ -150,8 +150,7 @@ async def _prepare_all(call: Call, items: list[_Item]) -> None:
     """Make the ops, record by record, in as many jobs as their time allows."""
     records: dict[tuple[str, str], _OnRecord] = {}
     for item in items:
-        if item.write is not None:
-            records.setdefault(_key(item), _OnRecord(call)).items.append(item)
+        records.setdefault(_key(item), _OnRecord(call)).items.append(item)
     waiting = list(reversed(records.values()))
 
     def step(look: Look) -> None:

@@ -35,7 +35,10 @@ Words = Annotated[
 ]
 Digest = Annotated[
     str,
-    Meta(pattern="^[0-9a-f]{32}$", description="Of the log at `since`, to notice a restore."),
+    Meta(
+        pattern="^([0-9a-f]{32})?$",
+        description="Of the log at `since`, to notice a restore. Empty where the log begins.",
+    ),
 ]
 SeqBefore = Annotated[
     int,

@@ -8,6 +8,7 @@ seat, as a connected replica does, so that their number is bounded.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal
@@ -35,7 +36,9 @@ long may a sign-in that was taken back still read, too."""
 RECONNECT_MS = 2_000
 """When a browser comes back by itself after a stream has ended."""
 
-MAX_SEQ_DIGITS = 16
+EVENT_ID = r"([0-9]{1,16})(?:-([0-9a-f]{32}))?"
+"""A place in the log: a seq and the digest there, by which a restored server is noticed. A seq
+alone will do, for who keeps no more."""
 
 Why = Literal["more", "time", "gone", "stopping", "signed_out"]
 
@@ -166,9 +169,10 @@ async def _stream(call: Call, query: ChangesQuery) -> Response:
     since, digest = query.since, query.digest
     last = call.request.headers.get(LAST_EVENT_ID, "").strip()
     if last:
-        if not (last.isascii() and last.isdigit() and len(last) <= MAX_SEQ_DIGITS):
-            raise Problem(400, "bad_query", "Last-Event-ID has to be the id of an event: a seq")
-        since, digest = int(last), None
+        found = re.fullmatch(EVENT_ID, last)
+        if found is None:
+            raise Problem(400, "bad_query", "Last-Event-ID has to be the id of an event")
+        since, digest = int(found[1]), found[2]
     # What is wrong with the place is told as a problem, before the stream begins.
     await _read(call, since, 1, digest)
     return _Events(call, since, digest, query.limit)
@@ -233,10 +237,15 @@ def _parts(page: ChangePage, since: int) -> Iterator[bytes]:
     """Events, each of them whole."""
     for change in page.changes:
         since = change.seq
-        yield b"id: %d\nevent: change\ndata: %s\n\n" % (since, msgspec.json.encode(change))
+        event_id = _event_id(since, change.digest)
+        yield b"id: %s\nevent: change\ndata: %s\n\n" % (event_id, msgspec.json.encode(change))
     if since < page.next:
         # Entries that this reader may not see: a reconnection goes on behind them.
-        yield b"id: %d\n\n" % page.next
+        yield b"id: %s\n\n" % _event_id(page.next, page.digest)
+
+
+def _event_id(seq: int, digest: str) -> bytes:
+    return f"{seq}-{digest}".encode()
 
 
 def _end(code: str) -> bytes:

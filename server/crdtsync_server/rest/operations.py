@@ -20,7 +20,7 @@ from crdtsync_server.rest.bodies import (
 from crdtsync_server.rest.calls import Header, Operation
 from crdtsync_server.rest.conflicts import list_conflicts
 from crdtsync_server.rest.devices import list_devices
-from crdtsync_server.rest.following import get_changes
+from crdtsync_server.rest.following import EVENT_ID, get_changes
 from crdtsync_server.rest.history import get_history
 from crdtsync_server.rest.people import get_me, get_policy, list_spaces
 from crdtsync_server.rest.records import get_record, list_records
@@ -229,8 +229,8 @@ OPERATIONS: tuple[Operation, ...] = (
         headers=(
             Header(
                 name="Last-Event-ID",
-                description="Of a stream that was cut: goes on behind this seq.",
-                schema={"type": "string", "pattern": "^[0-9]{1,16}$"},
+                description="Of a stream that was cut: goes on behind this event.",
+                schema={"type": "string", "pattern": f"^{EVENT_ID}$"},
             ),
         ),
         streams=True,

@@ -3,11 +3,13 @@
 It names the newest entry of the record's log that the reader may know of, and
 a part of that entry's digest. So it stays the same while only hidden fields are
 written, and one from before the server was restored from a backup is noticed:
-there another entry, or none, stands at that place.
+there another entry, or none, stands at that place. Roles that see more, or less,
+make another version: the same entry then stands for another answer.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from crdtsync.documents.state import RecordState
@@ -28,7 +30,13 @@ NEVER = "0-00000000"
 def version_at(look: Look, seq: int) -> str:
     """The version of a record whose newest known entry is at ``seq``."""
     head = look.head_of(seq) if seq else None
-    return NEVER if head is None else f"{seq}-{head.digest.hex()[:DIGEST_CHARS]}"
+    return NEVER if head is None else f"{seq}-{_part(look, head.digest)}"
+
+
+def _part(look: Look, digest: bytes) -> str:
+    mark = look.sight.seen.mark
+    shown = hashlib.sha256(digest + mark.encode()).digest() if mark else digest
+    return shown.hex()[:DIGEST_CHARS]
 
 
 def entity_tag(version: str) -> str:
@@ -53,13 +61,13 @@ def basis_of(look: Look, state: RecordState, text: str) -> Basis:
     if (
         head is None
         or (head.collection, head.record) != (state.collection, state.record)
-        or head.digest.hex()[:DIGEST_CHARS] != found[2]
+        or _part(look, head.digest) != found[2]
         or not look.may_know(head)
     ):
         raise Problem(
             412,
             "stale_version",
             "this version is not one of this record on this server (it may have been restored "
-            "from a backup); read the record again",
+            "from a backup) or not one of what your roles see now; read the record again",
         )
     return Basis(Version(seq))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -171,6 +172,63 @@ async def test_a_choice_that_raced_with_another_value_says_that_the_conflict_is_
     await visitor.sees("another value arrived at the same moment")
     conflict = (await ward.reads("c-race"))["plan"]
     assert {one.value for one in conflict.candidates} == {"Rest", "Swim"}
+
+
+async def test_a_choice_replaces_what_stands_on_the_screen_and_not_what_was_read_since(
+    visitor: Visitor, ward: Ward
+) -> None:
+    await ward.disagrees("c-drawn", "plan", '"Rest"', '"Walk"')
+    await open_conflict(visitor, "c-drawn", "plan")
+    sent = 0
+
+    async def race(route: Route) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == 1:
+            await ward.writes("c-drawn", {"r/plan": '"Swim"'}, user="park")
+        await route.continue_()
+
+    waiting: asyncio.Queue[Route] = asyncio.Queue()
+    await visitor.page.route("**/resolve", race)
+    await visitor.page.route("**/v1/conflicts?*status=open&limit=2", waiting.put)
+    await visitor.page.get_by_role("button", name="Choose value 1 by kim").click()
+    await save(visitor)
+    next_one = await waiting.get()
+    # The outcome is not drawn yet: what can be clicked are the cards of before.
+    await visitor.page.get_by_role("button", name="Choose value 2 by lee").click()
+    await save(visitor)
+    await visitor.sees('Another value for "Care plan" arrived while you were choosing')
+    assert sent == 1
+    await next_one.continue_()
+    await visitor.sees("another value arrived at the same moment")
+    await expect(visitor.page.locator("li.candidate", has_text="by park")).to_have_count(1)
+    conflict = (await ward.reads("c-drawn"))["plan"]
+    assert {one.value for one in conflict.candidates} == {"Rest", "Swim"}
+
+
+async def test_what_the_page_reads_while_a_choice_is_sent_does_not_take_its_outcome_away(
+    visitor: Visitor, ward: Ward
+) -> None:
+    await ward.disagrees("c-slow", "plan", '"Rest"', '"Walk"')
+    await open_conflict(visitor, "c-slow", "plan")
+    looks: asyncio.Queue[Route] = asyncio.Queue()
+    record = "**/v1/spaces/**/c-slow"
+
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        look = await looks.get()
+        async with visitor.page.expect_response(record):
+            await look.continue_()
+        await route.fulfill(response=answer)
+
+    await visitor.page.route("**/resolve", answer_late)
+    # A look beside the person begins before they save, and reads what their own choice made.
+    await visitor.page.route(record, looks.put, times=1)
+    async with visitor.page.expect_request(record):
+        await visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await visitor.page.get_by_role("button", name="Choose value 1 by kim").click()
+    await save(visitor)
+    await visitor.sees("You chose “Rest”. It is saved.")
 
 
 async def test_who_was_faster_is_named(visitor: Visitor, ward: Ward, chromium: Chromium) -> None:

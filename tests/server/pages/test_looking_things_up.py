@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.server.pages.browsing import PHONE, Visitor
 from tests.server.pages.paged_ward import LONG, POLICY, RIGHT_TO_LEFT, SPACE, Ward
@@ -98,6 +98,63 @@ async def test_a_past_value_is_restored_as_an_ordinary_write(visitor: Visitor, w
     await dialog.get_by_role("button", name="Save").click()
     await phone.locator("> .current", has_text="010-1").wait_for()
     assert (await ward.reads("r-back"))["phone"] == "010-1"
+
+
+async def test_what_came_while_a_person_was_asked_is_not_overwritten(
+    visitor: Visitor, ward: Ward
+) -> None:
+    await ward.writes("r-asked", {"r/phone": '"010-1"'})
+    await ward.writes("r-asked", {"r/phone": '"010-2"'}, user="lee")
+    await visitor.open("record", space=SPACE, collection="patient", id="r-asked")
+    phone = visitor.page.get_by_role("region", name="Phone")
+    await phone.locator("summary").click()
+    await phone.get_by_role("button", name="Restore this value").click()
+    dialog = visitor.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("010-1")
+    await ward.writes("r-asked", {"r/phone": '"010-3"'}, user="park")
+    await phone.locator("> .current", has_text="010-3").wait_for()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_contain_text("someone changed it since you opened it")
+    assert (await ward.reads("r-asked"))["phone"] == "010-3"
+    # It has been read again, and the person was told: now it is their decision.
+    await dialog.get_by_role("button", name="Save").click()
+    await phone.locator("> .current", has_text="010-1").wait_for()
+    assert (await ward.reads("r-asked"))["phone"] == "010-1"
+
+
+async def test_a_wish_on_another_state_is_another_write_even_after_a_lost_answer(
+    visitor: Visitor, ward: Ward
+) -> None:
+    async def delete() -> None:
+        async with ward.device("deleting again", "kim") as device:
+            device.connect(ward.url)
+            await device.synced(timeout=30)
+            await device.collection("patient").delete("r-twice")
+            await device.synced(timeout=30)
+
+    async def lose_the_answer(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    async def bring_back() -> None:
+        await visitor.sees("This record is deleted. Its values are kept.")
+        await visitor.button("Restore this record").click()
+        await dialog.get_by_role("button", name="Save").click()
+
+    dialog = visitor.page.get_by_role("dialog")
+    await ward.writes("r-twice", {"r/name": '"Gone"'})
+    await delete()
+    await visitor.open("record", space=SPACE, collection="patient", id="r-twice")
+    await visitor.page.route("**/restore", lose_the_answer)
+    await bring_back()
+    await expect(dialog).to_contain_text("Save again: the same choice counts once.")
+    await dialog.get_by_role("button", name="Go back").click()
+    await visitor.page.get_by_text("This record is deleted").wait_for(state="detached")
+    await visitor.page.unroute("**/restore")
+    await delete()
+    await bring_back()
+    await visitor.page.get_by_text("This record is deleted").wait_for(state="detached")
+    assert (await ward.reads("r-twice"))["name"] == "Gone"
 
 
 async def test_a_deleted_record_shows_its_values_and_is_brought_back(

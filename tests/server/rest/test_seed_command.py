@@ -124,6 +124,41 @@ async def test_a_query_and_files_are_sources_too_and_bad_rows_are_named(tmp_path
         assert (await thin.record("c1"))["fields"]["tags"] == ["x", "y"]
 
 
+async def test_a_row_that_is_no_text_is_refused_and_the_others_are_written(
+    tmp_path: Path,
+) -> None:
+    file = database(tmp_path)
+    query = "SELECT no AS id, iif(no = 1, CAST(x'ff41' AS TEXT), 'Kim') AS name FROM people -- all"
+    async with thin_ward(tmp_path / "data") as thin:
+        done = await seed(thin, "--from-sqlite", file, "--query", query, "-c", "patient", "--json")
+        assert (done.code, done.json["new"]) == (1, 2), done.err
+        (bad,) = done.json["bad"]
+        assert (bad["row"], bad["reason"]) == (2, "the column name holds text that is no UTF-8")
+
+
+async def test_a_counter_that_is_left_as_it_is_holds_nothing_else_of_its_row_back(
+    tmp_path: Path,
+) -> None:
+    lines = tmp_path / "people.jsonl"
+    async with thin_ward(tmp_path / "data") as thin:
+        lines.write_text('{"id":"j1","visits":3}\n')
+        assert (await seed(thin, lines, "-c", "patient", "--json")).json["new"] == 1
+        lines.write_text('{"id":"j1","visits":4,"balance":1.50,"name":"Kim"}\n')
+        done = await seed(thin, lines, "-c", "patient", "--json")
+        assert (done.code, done.json["new"], done.json["counters_left"]) == (0, 1, 1), done.err
+        fields = (await thin.record("j1"))["fields"]
+        assert (fields["visits"], fields["balance"], fields["name"]) == (3, "1.50", "Kim")
+        lines.write_text('{"id":"j1","visits":4,"balance":1.50,"stage":99}\n')
+        wrong = await seed(thin, lines, "-c", "patient", "--json")
+        assert (wrong.code, wrong.json["bad_count"]) == (1, 1)
+        # Another person's run: what theirs would add is there already.
+        lines.write_text('{"id":"j1","visits":3,"balance":1.50}\n')
+        theirs = await seed(thin, lines, "-c", "patient", "--json", token="lee:clinician")
+        assert (theirs.code, theirs.json["counters_left"]) == (0, 2), theirs.err
+        fields = (await thin.record("j1"))["fields"]
+        assert (fields["visits"], fields["balance"]) == (3, "1.50")
+
+
 DROP = "DROP TABLE people"
 
 
@@ -145,6 +180,19 @@ async def test_what_cannot_be_seeded_is_told_before_anything_is_written(tmp_path
                 CLINICIAN,
                 2,
             ),
+            # Which of the two ids would count, nobody could tell.
+            (
+                ("-c", "patient", "--from-sqlite", file, "--query", "SELECT 1 AS id, 2 AS id"),
+                CLINICIAN,
+                2,
+            ),
+            (
+                ("-c", "patient", "--from-sqlite", file, "--query", "SELECT abs(-1 << 63) AS id"),
+                CLINICIAN,
+                2,
+            ),
+            ((text, "-c", "patient"), "김", 2),
+            ((text, "-c", "patient"), "kim\nlee", 2),
             (("-c", "patient", "--from-sqlite", text, "--table", "x"), CLINICIAN, 2),
             (("-c", "patient", "--from-sqlite", tmp_path / "no.db", "--table", "x"), CLINICIAN, 2),
         ]
@@ -245,8 +293,30 @@ def test_a_refusal_is_told_and_not_repeated() -> None:
     with pytest.raises(Failure, match="sign in"):
         server.get("/v1/me")
     assert len(script.asked) == 1
-    with pytest.raises(Failure):
-        sending.Server("ws://host", "kim", "en")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://host",
+        "http://",
+        "http://host:99999",
+        "http://host:port",
+        "http://[::1",
+        "http://a b",
+        "http://host/한글",
+    ],
+)
+def test_what_is_no_address_is_told_in_words(url: str) -> None:
+    with pytest.raises(Failure, match="is not the address of a server"):
+        sending.Server(url, "kim", "en")
+
+
+def test_an_answer_that_is_none_of_a_server_of_ours_is_told_in_words() -> None:
+    server, script, _ = scripted(Answer(200, b"<html>Sign in to the guest network</html>"))
+    with pytest.raises(Failure, match="200 because"):
+        server.get("/v1/me")
+    assert len(script.asked) == 1
 
 
 def test_ids_follow_from_what_a_row_says() -> None:

@@ -116,10 +116,12 @@ async def test_what_comes_after_a_refused_op_on_its_record_is_held(tmp_path: Pat
             one("p2", resolve={"field": "dose", "value": "2", "seen": [[foreign, 0]]}),
             one("p2", {"name": "after"}),
             one("p3", {"name": "free"}),
+            one("p4", {"name": "and"}, delete=True),
+            one("p4", {"name": "after"}),
         ]
         results = await results_of(thin, ops)
         assert [result["status"] for result in results] == [
-            "refused", "held", "accepted", "refused", "held", "accepted",
+            "refused", "held", "accepted", "refused", "held", "accepted", "refused", "held",
         ]  # fmt: skip
         problem(await thin.get("/v1/spaces/ward-3/patient/p1"), 404, "unknown_record")
         assert (await thin.record("p2"))["fields"]["name"] is None

@@ -56,13 +56,16 @@ async def test_a_hidden_change_advances_the_place_and_says_nothing(tmp_path: Pat
 async def test_a_place_that_this_log_does_not_have_is_told_apart(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin:
         problem(await thin.get("/v1/changes?space=new&since=1"), 409, "diverged")
-        assert (await thin.read("/v1/changes?space=new"))["head"] == 0
+        beginning = await thin.read("/v1/changes?space=new")
+        assert (beginning["head"], beginning["digest"]) == (0, "")
+        assert await thin.read("/v1/changes?space=new&since=0&digest=") == beginning
         for n in range(3):
             await thin.put("p1", {"name": str(n)})
         told = problem(await thin.get(f"{CHANGES}&since=4"), 409, "diverged")
         assert told["head"] == 3
         wrong = f"{CHANGES}&since=3&digest={'0' * 32}"
         problem(await thin.get(wrong), 409, "diverged")
+        problem(await thin.get(f"{CHANGES}&since=3&digest="), 409, "diverged")
         problem(await thin.get(f"{CHANGES}&since={2**53}"), 400, "bad_query")
         problem(await thin.get(f"{CHANGES}&since={2**53 - 1}"), 409, "diverged")
         await trim(thin)
@@ -173,30 +176,55 @@ async def _seated(thin: Thin, count: int) -> None:
 # ── server-sent events ──────────────────────────────────────────────────────
 
 
+def seq_of(event: dict[str, str]) -> int:
+    """Where in the log an event stands."""
+    return int(event["id"].partition("-")[0])
+
+
 async def test_a_stream_tells_what_was_and_what_comes(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin:
         await thin.put("p1", {"name": "Ann"})
         async with await events(thin) as stream:
             assert b"text/event-stream" in stream.head
             first = await stream.next()
-            assert (first["id"], first["event"]) == ("1", "change")
-            assert json.loads(first["data"])["fields"]["name"]["values"] == ["Ann"]
+            change = json.loads(first["data"])
+            assert (first["id"], first["event"]) == (f"1-{change['digest']}", "change")
+            assert change["fields"]["name"]["values"] == ["Ann"]
             await thin.put("p1", {"name": "Anna"})
-            assert (await stream.next())["id"] == "2"
-        async with await events(thin, Last_Event_ID="1") as stream:
-            assert (await stream.next())["id"] == "2"
+            assert seq_of(await stream.next()) == 2
+        for place in (first["id"], "1"):
+            async with await events(thin, Last_Event_ID=place) as stream:
+                assert seq_of(await stream.next()) == 2
         async with await events(thin, "&since=2") as stream:
             await thin.put("p1", {"name": "Eve"})
-            assert (await stream.next())["id"] == "3"
+            assert seq_of(await stream.next()) == 3
+
+
+async def test_a_stream_that_comes_back_to_a_restored_server_is_told_so(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path / "before") as thin:
+        await thin.put("p1", {"name": "Ann"})
+        async with await events(thin) as stream:
+            last = (await stream.next())["id"]
+    async with thin_ward(tmp_path / "backup") as thin:
+        # By then its log is longer than that of before: the seq alone would skip a change.
+        for name in ("Eve", "Ida"):
+            await thin.put("p1", {"name": name})
+        async with await events(thin, Last_Event_ID=last) as stream:
+            assert stream.status == 409
 
 
 async def test_a_stream_moves_on_past_what_its_reader_may_not_see(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin:
         await thin.put("p1", {"name": "Ann"})
         await thin.put("p1", {"diagnosis": "x"})
-        async with await events(Thin(thin.server, NURSE)) as stream:
-            assert (await stream.next())["id"] == "1"
-            assert await stream.next() == {"id": "2"}
+        nurse = Thin(thin.server, NURSE)
+        async with await events(nurse) as stream:
+            assert seq_of(await stream.next()) == 1
+            behind = await stream.next()
+            assert (seq_of(behind), set(behind)) == (2, {"id"})
+        async with await events(nurse, Last_Event_ID=behind["id"]) as stream:
+            await thin.put("p1", {"name": "Anna"})
+            assert seq_of(await stream.next()) == 3
 
 
 @pytest.mark.parametrize(
@@ -206,6 +234,7 @@ async def test_a_stream_moves_on_past_what_its_reader_may_not_see(tmp_path: Path
         ("", {"Last_Event_ID": "9"}, 409),
         ("", {"Last_Event_ID": "x"}, 400),
         ("", {"Last_Event_ID": "9" * 40}, 400),
+        ("", {"Last_Event_ID": "0-"}, 400),
         ("&wait_s=99", {}, 400),
         ("", {"Authorization": ""}, 401),
     ],
@@ -220,7 +249,7 @@ async def test_a_stream_that_cannot_begin_is_a_problem(
 async def test_a_stream_says_why_it_ends_when_the_server_stops(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin, await events(thin) as stream:
         await thin.put("p1", {"name": "Ann"})
-        assert (await stream.next())["id"] == "1"
+        assert seq_of(await stream.next()) == 1
         stopping = asyncio.create_task(thin.server.stop())
         last = await stream.next()
         assert (last["event"], json.loads(last["data"])) == ("end", {"code": "restarting"})
@@ -258,7 +287,7 @@ async def test_a_stream_ends_with_the_sign_in(
         await events(thin) as stream,
     ):
         await thin.put("p1", {"name": "Ann"})
-        assert (await stream.next())["id"] == "1"
+        assert seq_of(await stream.next()) == 1
         clock[0] += 61_000_000
         last = await stream.next()
         assert (last["event"], json.loads(last["data"])) == ("end", {"code": "unauthorized"})
@@ -269,6 +298,6 @@ async def test_a_reader_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> N
     async with thin_ward(tmp_path) as thin:
         async with await events(thin) as stream:
             await thin.put("p1", {"name": "Ann"})
-            assert (await stream.next())["id"] == "1"
+            assert seq_of(await stream.next()) == 1
         await _seated(thin, 0)
         assert thin.server.service.hub.connected(SPACE) == frozenset()

@@ -89,6 +89,19 @@ async def test_an_etag_that_is_at_hand_saves_the_body(tmp_path: Path) -> None:
 # ── lists ───────────────────────────────────────────────────────────────────
 
 
+async def test_an_etag_of_before_a_role_grew_does_not_save_the_body(tmp_path: Path) -> None:
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"diagnosis": "x"})
+        await thin.put("p1", {"name": "Ann"})
+        read = (await Thin(thin.server, NURSE).record("p1"))["version"]
+        grown = Thin(thin.server, CLINICIAN.replace("kim", "lee"))
+        answer = await grown.get(path_of("p1"), If_None_Match=f'"{read}"')
+        assert (answer.status, answer.json["fields"]["diagnosis"]) == (200, "x")
+        # What they decided on was not this record: they look at it first.
+        stale = await grown.patch("p1", {"fields": {"phone": "010"}}, if_match=read)
+        problem(stale, 412, "stale_version")
+
+
 async def test_pages_hold_every_record_once_and_go_on_while_others_write(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin:
         names = [f"p{n:03}" for n in range(23)]

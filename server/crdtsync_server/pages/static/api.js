@@ -72,10 +72,11 @@ export async function getOnce(path, query = {}, { signal } = {}) {
 
 /**
  * A write. Its Idempotency-Key is made once and kept until the server has answered, so that
- * sending the same again, after a lost answer or a reload of the page, is the same op.
+ * sending the same again, after a lost answer or a reload of the page, is the same op. The same
+ * on top of another state (If-Match) is another wish: the answer of the first would be no answer.
  */
 export async function write(method, path, body, { headers = {}, signal } = {}) {
-  const name = await fingerprint([whoami()?.user, method, path, body]);
+  const name = await fingerprint([whoami()?.user, method, path, body, headers]);
   const key = keptKey(name);
   try {
     const answer = await request(method, path, {

@@ -1,7 +1,7 @@
 // Keeps a view up to date while somebody looks at it: the stream of changes of a space, and a
 // slow refresh beside it. A hidden tab asks for nothing.
 
-import { openStream } from "./api.js";
+import { openStream, Problem } from "./api.js";
 
 const MERGE_MS = 1_500;
 const BACK_MS = [2_000, 5_000, 15_000, 30_000];
@@ -51,7 +51,7 @@ export function keepFresh({ space, since, everyMs, refresh, signal }) {
 
 /** Read the stream of `space` from `since`; `changed()` for each entry. Opens again when cut. */
 async function followChanges({ space, since, changed, signal }) {
-  let cursor = since ?? 0;
+  let place = { since: since ?? 0 };
   let failures = 0;
   while (!signal.aborted) {
     await whileHidden(signal);
@@ -61,14 +61,19 @@ async function followChanges({ space, since, changed, signal }) {
     signal.addEventListener("abort", end);
     document.addEventListener("visibilitychange", hide);
     try {
-      const body = await openStream("/v1/changes", { space, since: cursor }, stop.signal);
+      const body = await openStream("/v1/changes", { space, ...place }, stop.signal);
       for await (const event of events(body)) {
         failures = 0;
-        if (event.id) cursor = Number(event.id) || cursor;
+        if (event.id) place = placeOf(event.id);
         if (event.data) changed();
       }
-    } catch {
-      // Cut, refused or restarted: the slow refresh tells of it where it matters.
+    } catch (error) {
+      // Cut, refused or restarted: the slow refresh tells of it where it matters. Only a place
+      // that the log does not have (any more) would be asked for in vain for ever.
+      if (error instanceof Problem && ["diverged", "log_trimmed"].includes(error.code)) {
+        place = { since: error.body.head, digest: error.body.digest };
+        changed();
+      }
     }
     signal.removeEventListener("abort", end);
     document.removeEventListener("visibilitychange", hide);
@@ -77,6 +82,11 @@ async function followChanges({ space, since, changed, signal }) {
       failures += 1;
     }
   }
+}
+
+function placeOf(id) {
+  const [since, digest] = id.split("-");
+  return { since, digest };
 }
 
 /** Server-sent events of a body: `{id, data}`. */

@@ -115,22 +115,27 @@ class Seeder:
         batch, self._batch, self._size_bytes = self._batch, {}, 0
         if not batch:
             return
-        request_id = uuid4_of("request", *batch)
-        results = self._server.batch(self._space, request_id, [one.op for one in batch.values()])
+        told: dict[str, Any] = {}
+        waiting = batch
+        while waiting:
+            request_id = uuid4_of("request", *waiting)
+            ops = [one.op for one in waiting.values()]
+            results = self._server.batch(self._space, request_id, ops)
+            told |= {result["op_id"]: result for result in results}
+            waiting = _held_by_counters(waiting, results)
         rows: dict[int, list[tuple[_Sent, Any]]] = {}
-        for result in results:
-            sent = batch[result["op_id"]]
-            rows.setdefault(sent.row.number, []).append((sent, result))
+        for op_id, sent in batch.items():
+            rows.setdefault(sent.row.number, []).append((sent, told[op_id]))
         for outcome in rows.values():
             self._note(outcome[0][0].row, outcome)
 
     def _note(self, row: Row, outcome: list[tuple[_Sent, Any]]) -> None:
         """What became of one row."""
-        left = sum(sent.is_counter and _code(result) == "op_id_reused" for sent, result in outcome)
+        left = sum(_is_left(sent, result) for sent, result in outcome)
         problems = [
             result["problem"]
             for sent, result in outcome
-            if result["problem"] and not (sent.is_counter and _code(result) == "op_id_reused")
+            if result["problem"] and not _is_left(sent, result)
         ]
         self.report.counters_left += left
         if problems:
@@ -187,6 +192,26 @@ class Seeder:
 
 def _code(result: Mapping[str, Any]) -> str:
     return str((result["problem"] or {}).get("code", ""))
+
+
+def _is_left(sent: _Sent, result: Mapping[str, Any]) -> bool:
+    """Whether it is a counter that an earlier run has seeded otherwise."""
+    return sent.is_counter and _code(result) == "op_id_reused"
+
+
+def _held_by_counters(batch: Mapping[str, _Sent], results: list[Any]) -> dict[str, _Sent]:
+    """What waits behind nothing but a counter that is left as it is: on its own it need not."""
+    failed = {
+        result["id"]
+        for result in results
+        if result["status"] not in ("accepted", "unchanged", "held")
+        and not _is_left(batch[result["op_id"]], result)
+    }
+    return {
+        result["op_id"]: batch[result["op_id"]]
+        for result in results
+        if result["status"] == "held" and result["id"] not in failed
+    }
 
 
 def _text(rules: FieldPolicy, value: object) -> Any:

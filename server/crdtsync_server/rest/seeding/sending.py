@@ -37,16 +37,11 @@ class Server:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``waits`` is told why, whenever something is going to be sent again. Raises Failure
-        where ``url`` is none."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Failure(tell("bad_server", lang, url=url))
-        kind = (
-            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        )
-        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        where ``url`` or ``token`` is none."""
+        if not (token.isascii() and token.isprintable()):
+            raise Failure(tell("bad_token", lang))
+        self._connection, self._prefix = _connection_to(url, lang)
         self._url = url
-        self._prefix = parts.path.rstrip("/")
         self._token = token
         self._lang = lang
         self._has_answered = False
@@ -87,10 +82,10 @@ class Server:
         while True:
             try:
                 status, told, retry_after_s = self._once(method, path, body, headers)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, UnicodeError, http.client.HTTPException) as error:
                 self._connection.close()
                 status, told, retry_after_s = 0, str(error) or type(error).__name__, None
-            if status == 200:
+            if status == 200 and isinstance(told, dict):
                 self._has_answered = True
                 return told
             if status == 0 and not self._has_answered:
@@ -119,7 +114,20 @@ class Server:
         except ValueError:
             told = f"{answer.status} {answer.reason}"
         retry = answer.headers.get("Retry-After", "")
-        return answer.status, told, float(retry) if retry.isdigit() else None
+        return answer.status, told, float(retry) if retry.isascii() and retry.isdigit() else None
+
+
+def _connection_to(url: str, lang: str) -> tuple[http.client.HTTPConnection, str]:
+    """A connection that is not open yet, and the path below which the server is."""
+    try:
+        parts = urlsplit(url)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        connection = kinds[parts.scheme](parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        if parts.hostname and parts.path.isascii() and parts.path.isprintable():
+            return connection, parts.path.rstrip("/")
+    except (ValueError, KeyError, http.client.InvalidURL):
+        pass  # no port, no scheme, no host
+    raise Failure(tell("bad_server", lang, url=url))
 
 
 def _reason(told: Any) -> str:

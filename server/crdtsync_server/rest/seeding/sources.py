@@ -25,8 +25,8 @@ class Rows:
     """How many there are, where that can be known."""
 
 
-class Blob(Problem):
-    """A cell that is no text, number or date."""
+class BadCell(Problem):
+    """A cell that no field takes, whatever its type."""
 
     def words(self, lang: str) -> str:
         """For the person who corrects the query."""
@@ -58,6 +58,8 @@ def rows_of_sqlite(file: Path, query: str, lang: str) -> Iterator[Rows]:
         words = tell("bad_database", lang, file=file, reason=say("no_file", lang, file=file))
         raise Failure(words, BAD_INPUT)
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        # Bytes that are no text become lone surrogates, so that only their rows are refused.
+        connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT count(*) FROM sqlite_schema")
@@ -69,10 +71,14 @@ def rows_of_sqlite(file: Path, query: str, lang: str) -> Iterator[Rows]:
             if cursor.description is None:
                 raise sqlite3.OperationalError("it gives no rows")
             columns = tuple(column[0] for column in cursor.description)
-            (total,) = connection.execute(f"SELECT count(*) FROM ({query})").fetchone()
+            # On a line of its own: the query may end with a comment.
+            (total,) = connection.execute(f"SELECT count(*) FROM (\n{query}\n)").fetchone()
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise Failure(tell("bad_query", lang, reason=error), BAD_INPUT) from None
-        yield Rows(columns, _lines(cursor, columns), total)
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise Failure(say("header_twice", lang, names=", ".join(twice)))
+        yield Rows(columns, _lines(cursor, columns, lang), total)
 
 
 def query_of_table(name: str) -> str:
@@ -81,16 +87,29 @@ def query_of_table(name: str) -> str:
     return f'SELECT * FROM "{quoted}"'
 
 
-def _lines(cursor: sqlite3.Cursor, columns: tuple[str, ...]) -> Iterator[Line]:
-    for number, row in enumerate(cursor, start=1):
+def _lines(cursor: sqlite3.Cursor, columns: tuple[str, ...], lang: str) -> Iterator[Line]:
+    for number, row in enumerate(_rows(cursor, lang), start=1):
         cells: dict[str, object] = {}
         found: Problem | None = None
         for column, cell in zip(columns, row, strict=True):
             if isinstance(cell, bytes):
-                found = Blob("blob", {"column": column})
+                found = BadCell("blob", {"column": column})
+            elif isinstance(cell, str) and not _is_text(cell):
+                found = BadCell("not_text", {"column": column})
             elif cell is not None:
                 cells[column] = _text(cell)
         yield Line(number, cells, found)
+
+
+def _rows(cursor: sqlite3.Cursor, lang: str) -> Iterator[tuple[object, ...]]:
+    try:
+        yield from cursor
+    except sqlite3.Error as error:  # a damaged page, or a function that fails on a row
+        raise Failure(tell("bad_query", lang, reason=error), BAD_INPUT) from None
+
+
+def _is_text(cell: str) -> bool:
+    return not any("\udc80" <= char <= "\udcff" for char in cell)
 
 
 def _text(cell: object) -> str:

@@ -27,6 +27,10 @@ TEXTS: Final[Mapping[str, Words]] = {
         en="{url} is not the address of a server; write it like http://127.0.0.1:8000",
         ko="서버 주소가 아니에요: {url}. http://127.0.0.1:8000 형식으로 써 주세요.",
     ),
+    "bad_token": Words(
+        en="The token has characters that no HTTP header may hold; copy it anew, as one line.",
+        ko="토큰에 쓸 수 없는 글자가 있어요. 한 줄로 다시 복사해 주세요.",
+    ),
     "bad_database": Words(
         en="{file} cannot be read as a SQLite database: {reason}",
         ko="SQLite 데이터베이스로 읽을 수 없어요: {file} ({reason})",
@@ -38,6 +42,10 @@ TEXTS: Final[Mapping[str, Words]] = {
     "blob": Words(
         en="the column {column} holds bytes, which no field takes",
         ko="바이트가 들어 있어서 넣을 수 없는 열이에요: {column}",
+    ),
+    "not_text": Words(
+        en="the column {column} holds text that is no UTF-8",
+        ko="UTF-8로 읽을 수 없는 글자가 들어 있는 열이에요: {column}",
     ),
     "no_collection": Words(
         en="The server's policy has no collection {name}. It knows: {known}",
@@ -79,9 +87,9 @@ TEXTS: Final[Mapping[str, Words]] = {
         ko="그중 {n}건은 그 뒤에 서버에서 바뀌어서 그대로 두었어요.",
     ),
     "counters_left": Words(
-        en="{n} {n:counter|counters} had been seeded with another number, and left as "
-        "{n:it is|they are}: a counter is seeded once.",
-        ko="카운터 {n}개는 다른 숫자로 이미 채워져 있어서 그대로 두었어요. "
+        en="{n} {n:counter|counters} had been seeded with another number or by another person, and "
+        "left as {n:it is|they are}: a counter is seeded once.",
+        ko="카운터 {n}개는 다른 숫자로, 또는 다른 사람이 이미 채워서 그대로 두었어요. "
         "카운터는 한 번만 채워요.",
     ),
     "bad_rows": Words(

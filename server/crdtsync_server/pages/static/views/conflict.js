@@ -31,7 +31,7 @@ export async function view(ctx) {
   const state = {
     space, collection, record, field, label, rules: { ...known, type: parseType(known.type) },
     path: `/v1/spaces/${segment(space)}/${segment(collection)}/${segment(record)}`,
-    record_now: null, candidates: [], life: null, fresh: new Set(), outcome: null, sending: null,
+    record_now: null, candidates: [], drawn: [], life: null, fresh: new Set(), outcome: null, sending: null,
   };
   await load(ctx, state);
   draw(ctx, state);
@@ -70,15 +70,19 @@ const alike = (a, b) => JSON.stringify(idsOf(a)) === JSON.stringify(idsOf(b));
 /** A refresh beside the person: what they look at changes only when they say so. */
 async function look(ctx, state) {
   if (state.sending?.()) return;
-  const shown = { ...state };
+  const shown = state.candidates;
   await load(ctx, state);
-  if (alike(shown.candidates, state.candidates)) return;
-  if (shown.candidates.length === 0) {
+  const arrived = state.candidates;
+  if (alike(shown, arrived)) return;
+  if (state.sending?.()) {
+    state.candidates = shown;
+    return;
+  }
+  if (shown.length === 0) {
     draw(ctx, state);
     return;
   }
-  const arrived = state.candidates;
-  state.candidates = shown.candidates;
+  state.candidates = shown;
   stop(ctx, state, arrived);
 }
 
@@ -128,6 +132,8 @@ const lastChoice = (state) => state.life?.events.findLast((one) => one.kind === 
 // ── the page ────────────────────────────────────────────────────────────────────────────────
 
 function draw(ctx, state) {
+  // What is chosen replaces what stands on the screen, not what was read since.
+  state.drawn = state.candidates;
   const open = state.candidates.length > 1;
   loaded(
     ctx,
@@ -199,7 +205,7 @@ function choosing(ctx, state) {
 function union(state) {
   const item = state.rules.type.item ?? { kind: "json" };
   const found = new Map();
-  for (const one of state.candidates.flatMap((candidate) => candidate.value ?? [])) {
+  for (const one of state.drawn.flatMap((candidate) => candidate.value ?? [])) {
     const key = sameKey(one, item);
     if (!found.has(key)) found.set(key, one);
   }
@@ -231,10 +237,12 @@ function openEditor(ctx, state, place) {
 async function confirm(ctx, state, value, control) {
   const place = ctx.body.querySelector("#stopped");
   fill(place);
-  const seen = state.candidates;
+  const seen = state.drawn;
   const trouble = h("div", { id: "choice-problem" });
   let inDoubt = false;
+  let underWay = false;
   const send = async () => {
+    underWay = true;
     fill(trouble, h("p", { class: "soft" }, t("saving")));
     try {
       return await choose(ctx, state, seen, value, inDoubt);
@@ -246,28 +254,35 @@ async function confirm(ctx, state, value, control) {
       else control?.show?.(error.words);
       alarm(error.words);
       return undefined;
+    } finally {
+      underWay = false;
     }
   };
-  state.sending = () => inDoubt;
+  const sending = () => inDoubt || underWay;
+  state.sending = sending;
   const done = await ask({
     title: t("confirm_title", { field: state.label }),
-    content: [confirmation(state, value), trouble],
+    content: [confirmation(state, seen, value), trouble],
     buttons: [
       { words: t("confirm_save"), kind: "primary", value: send },
       { words: t("go_back"), value: null },
     ],
     signal: ctx.signal,
   });
-  state.sending = null;
-  if (done) finished(ctx, state, done, value);
+  underWay = Boolean(done);
+  try {
+    if (done) await finished(ctx, state, done, value);
+  } finally {
+    if (state.sending === sending) state.sending = null;
+  }
 }
 
-function confirmation(state, value) {
+function confirmation(state, seen, value) {
   const name = shortText(state.life?.record_label || state.record);
   return [
     h("p", {}, parts("confirm_words", { field: state.label, record: name })),
     h("div", { class: "current" }, valueElement(value, state.rules.type)),
-    h("p", { class: "soft" }, t("confirm_replaces", { n: number(state.candidates.length) })),
+    h("p", { class: "soft" }, t("confirm_replaces", { n: number(seen.length) })),
   ];
 }
 
@@ -293,6 +308,7 @@ async function finished(ctx, state, { stopped, written }, value) {
     return;
   }
   await load(ctx, state);
+  const now = state.candidates;
   refreshSpaces();
   const left = written.record.conflicts[state.field] ?? [];
   const words = t(left.length > 1 ? "chosen_but_open" : "chosen", { value: valueText(value, state.rules.type) });
@@ -310,6 +326,7 @@ async function finished(ctx, state, { stopped, written }, value) {
       await nextOpen(ctx, state),
     ),
   );
+  state.candidates = now;
   draw(ctx, state);
   if (left.length > 1) alarm(words);
   else announce(words);

@@ -157,37 +157,49 @@ function restore(ctx, state, field, type, entry, past) {
   const value = isSet ? past.values : past.value;
   const body = isSet ? { add: { [field.name]: past.values } } : { fields: { [field.name]: value } };
   return confirmWrite(ctx, state, {
+    method: "PATCH",
+    path: state.path,
+    body,
     title: t("restore_title", { field: field.label }),
     content: [
       h("p", {}, t(isSet ? "restore_words_set" : field.merge === "manual" ? "restore_words_manual" : "restore_words")),
       h("div", { class: "current" }, valueElement(value, type)),
     ],
-    send: () => write("PATCH", state.path, body, { signal: ctx.signal, headers: { "If-Match": `"${state.now.version}"` } }),
     done: t("restored", { field: field.label }),
   });
 }
 
 function bringBack(ctx, state) {
   return confirmWrite(ctx, state, {
+    method: "POST",
+    path: `${state.path}/restore`,
+    body: {},
     title: t("record_restore"),
     content: h("p", {}, t("record_restore_words")),
-    send: () => write("POST", `${state.path}/restore`, {}, { signal: ctx.signal }),
     done: t("record_restored"),
   });
 }
 
-async function confirmWrite(ctx, state, { title, content: inside, send, done }) {
+/**
+ * Ask, then write on the record as it stood when the question was asked: behind the dialog it is
+ * read again all the time, and what came there meanwhile nobody has looked at.
+ */
+async function confirmWrite(ctx, state, { title, content: inside, method, path, body, done }) {
   const trouble = h("div", {});
+  let version = state.now.version;
   const attempt = async () => {
     fill(trouble, h("p", { class: "soft" }, t("saving")));
     try {
-      return await send();
+      return await write(method, path, body, { signal: ctx.signal, headers: { "If-Match": `"${version}"` } });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       const stale = error.status === 412;
       fill(trouble, problemBox(error), error.transient && h("p", {}, t("choice_not_sent")));
       alarm(stale ? t("problem_412") : error.words);
-      if (stale) await state.refresh();
+      if (stale) {
+        await state.refresh();
+        version = state.now.version;
+      }
       return undefined;
     }
   };
