@@ -180,6 +180,13 @@ class ReplicaFile:
         """Note what the server said about a user."""
         self.put(f"roles of {user}", msgspec.json.encode(sorted(roles)).decode())
 
+    def set_sight(self, roles: Iterable[str]) -> None:
+        """Note whose roles the records here are sent under from now on.
+
+        With every welcome: other roles may hide the same now, and not under a later policy.
+        """
+        self.put("view_roles", msgspec.json.encode(sorted(roles)).decode())
+
     @property
     def sight(self) -> Visibility:
         """What the records here were sent under: what the last welcome lets its user see."""

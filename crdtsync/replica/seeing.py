@@ -28,7 +28,6 @@ def see_anew(file: ReplicaFile, welcome: Welcome, paging: Paging | None) -> Touc
     What is still shown stays until its snapshot comes.
     """
     file.put("view", welcome.view)
-    file.put("view_roles", msgspec.json.encode(sorted(welcome.roles)).decode())
     touched = _forget_hidden(file, file.sight)
     if paging is not None:
         file.run("mark_stale")

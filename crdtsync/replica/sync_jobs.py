@@ -58,6 +58,7 @@ def greet(
     """Note the welcome: (op_ids to ask for, where to page, cursor, what changed)."""
     file.welcomed()
     file.set_roles(user, welcome.roles)
+    file.set_sight(welcome.roles)
     if welcome.acknowledged is not None:
         # Reports go on from what the server has: one that was lost is made again.
         file.put("reported_seq", min(max(welcome.acknowledged, 0), SAFE_INTEGER))

@@ -236,6 +236,35 @@ async def test_two_people_with_other_roles_share_a_device(tmp_path: Path) -> Non
             assert tablet.collection("patient")["p1"]["notes"] == f"{SECRET} 1"
 
 
+async def test_a_new_field_that_only_the_second_user_of_a_device_may_read_reaches_it(
+    tmp_path: Path,
+) -> None:
+    """Both saw the same under the rules of before, so nothing was paged when they changed places:
+    still it is the second one's roles that the device goes by."""
+    people = Roles(lee=["doctor"], kim=["nurse"], choi=["clerk"])
+    theirs = 'type = "string", write = ["doctor"], read = ["doctor", "clerk"]'
+    room = f"{DOCTORS_ONLY} }}\nroom = {{ {theirs}"
+    async with device(tmp_path, "lee") as lee:
+        async with server(tmp_path, rules=rules(), authenticator=people) as ward:
+            lee.connect(ward.url)
+            await write_secrets(lee)
+            for user in ("kim", "choi"):
+                async with device(tmp_path, "tablet", user) as tablet:
+                    tablet.connect(ward.url)
+                    await in_step(lee, tablet)
+            await lee.disconnect()
+        async with (
+            server(tmp_path, rules=rules(2, room), authenticator=people) as ward,
+            device(tmp_path, "tablet", "choi") as tablet,
+        ):
+            for replica in (lee, tablet):
+                replica.connect(ward.url)
+            await in_step(lee, tablet)
+            await lee.collection("patient").update("p0", room="12")
+            await in_step(lee, tablet)
+            assert tablet.collection("patient")["p0"]["room"] == "12"
+
+
 async def test_a_page_of_hidden_records_is_empty_and_paging_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
