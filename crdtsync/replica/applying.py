@@ -237,10 +237,13 @@ def _field(file: ReplicaFile, collection: str, root: str) -> FieldPolicy | None:
 
 
 def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
-    """Records that a restored server does not have go too; a copy stays in ``lost``.
+    """Records that came in no page go too; a copy stays in ``lost`` if the server was restored.
 
-    One that holds nothing but own ops is not lost: they are in the queue again.
+    One that holds nothing but own ops is not lost: they are in the queue again. If it was
+    roles that changed, what could be seen of it had been taken out by somebody meanwhile.
     """
+    is_restored = file.number("recovering")
+    file.put("recovering", 0)
     stale = [(collection, record) for collection, record in file.all("stale_records")]
     if not stale:
         return set()
@@ -248,7 +251,8 @@ def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
     lost = [
         (now_us, collection, record)
         for collection, record in stale
-        if any(e.op_id not in queued for _, e in confirmed(file, collection, record).entries())
+        if is_restored
+        and any(e.op_id not in queued for _, e in confirmed(file, collection, record).entries())
     ]
     if lost:
         file.many("keep_lost", lost)
@@ -270,6 +274,7 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     _stand_as_of(file, common_seq)
     file.put("log_generation", file.number("log_generation") + 1)
     file.run("mark_stale")
+    file.put("recovering", 1)  # until the last page
     file.run("drop_landmarks_above", common_seq)
     file.run("forget_all_seen", common_seq)
     file.put("reported_seq", min(file.number("reported_seq"), common_seq))

@@ -311,6 +311,29 @@ async def test_what_was_emptied_while_a_device_was_away_longer_than_the_log_goes
         assert not file_holds(tmp_path, "kim", "secret")
 
 
+async def test_what_was_emptied_before_a_role_changed_is_not_told_as_lost_by_a_restored_server(
+    tmp_path: Path,
+) -> None:
+    people = Roles(lee=["doctor"], kim=["doctor"])
+    async with (
+        server(tmp_path, rules=rules(), authenticator=people) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        for replica in (lee, kim):
+            replica.connect(ward.url)
+        await write_two(lee)
+        await in_step(lee, kim)
+        await kim.disconnect()
+        await empty_two(lee)
+        await in_step(lee)
+        people.roles["kim"] = frozenset({"nurse"})
+        kim.connect(ward.url)
+        await in_step(kim)
+        assert sorted(kim.collection("patient")) == ["other"]
+        assert kim.notices() == []
+
+
 async def test_what_was_emptied_while_it_was_paged_goes_from_the_device_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
