@@ -103,8 +103,12 @@ def take_ops(
 
 
 def become_another(file: ReplicaFile, replica_id: str, run: str) -> None:
-    """This file is a copy of one that went on elsewhere: take a new name."""
+    """This file is a copy of one that went on elsewhere: take a new name.
+
+    Whatever waits here may have been sent from there.
+    """
     file.become_another(replica_id, run)
+    file.run("sent_elsewhere")
 
 
 def apply(

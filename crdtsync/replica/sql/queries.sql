@@ -146,6 +146,8 @@ UPDATE outbox SET cancelling = ? WHERE op_id = ?;
 UPDATE outbox SET unanswered = 0,
     state = CASE WHEN state IN ('sending', 'acknowledged') THEN 'pending' ELSE state END
 WHERE op_id = ?;
+-- name: sent_elsewhere
+UPDATE outbox SET ever_sent = 1, unanswered = 1 WHERE state <> 'acknowledged';
 -- name: set_position
 UPDATE outbox SET position = ? WHERE op_id = ?;
 -- name: queued_ids
