@@ -147,7 +147,8 @@ UPDATE outbox SET unanswered = 0,
     state = CASE WHEN state IN ('sending', 'acknowledged') THEN 'pending' ELSE state END
 WHERE op_id = ?;
 -- name: sent_elsewhere
-UPDATE outbox SET ever_sent = 1, unanswered = 1 WHERE state <> 'acknowledged';
+-- What failed was sent from here, and somebody may be deciding about it right now.
+UPDATE outbox SET ever_sent = 1, unanswered = 1 WHERE state = 'pending';
 -- name: set_position
 UPDATE outbox SET position = ? WHERE op_id = ?;
 -- name: queued_ids
