@@ -267,6 +267,36 @@ async def test_a_new_field_that_only_the_second_user_of_a_device_may_read_reache
             assert tablet.collection("patient")["p0"]["room"] == "12"
 
 
+async def test_a_form_that_was_open_when_a_role_was_granted_has_not_seen_what_was_hidden(
+    tmp_path: Path,
+) -> None:
+    """Its version names a place in the log above that of the hidden value (invariant 6)."""
+    people = doors()
+    async with (
+        server(tmp_path, rules=rules(), authenticator=people) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        for replica in (lee, kim):
+            replica.connect(ward.url)
+        await lee.collection("patient").update("p0", notes=SECRET)
+        await lee.collection("patient").update("p0", name="Kim")
+        await in_step(lee, kim)
+        form = kim.collection("patient")["p0"]
+        await kim.disconnect()
+        people.roles["kim"] = frozenset({"doctor"})
+        kim.connect(ward.url)
+        await in_step(kim)
+        await kim.collection("patient").update("p0", based_on=form.version, notes="none")
+        await in_step(lee, kim)
+        (conflict,) = lee.conflicts()
+        assert sorted(one.value for one in conflict.candidates) == [SECRET, "none"]
+        await kim.collection("patient").update("p0", based_on=form, name="Kim Minji")
+        await in_step(lee, kim)
+        assert lee.collection("patient")["p0"]["name"] == "Kim Minji"
+        assert_alike(lee, kim)
+
+
 async def empty_two(doctor: Replica) -> None:
     """Of two records all that a nurse could see of them goes; one is written to once more."""
     patients = doctor.collection("patient")
