@@ -70,7 +70,8 @@ class Basis:
     state: RecordState | None = None
 
     def of_another_log(self) -> Basis:
-        """The same basis where its seqs mean nothing any more (a restored server).
+        """The same basis where its seqs tell nothing any more (a restored server, or one that
+        shows now what it had hidden).
 
         Only what it names one by one counts as seen: at worst two values stand side
         by side that the person had already chosen between.

@@ -163,9 +163,13 @@ def install_pages(
         if waiting & names:
             _leave_to_snapshots(file, page.snapshots, now_us)
         file.clock.observe(page.latest_us)
+    gone = _nothing_left(file, fitting)
     file.put_rows(
-        "put_record", chain.from_iterable(_rows_of(file, page, waiting) for page in fitting)
+        "put_record", chain.from_iterable(_rows_of(file, page, waiting, gone) for page in fitting)
     )
+    for collection, record in gone:
+        file.run("put_state", None, collection, record)
+        refresh(file, collection, record)
     file.set_paging(paging)
     if head.seq:
         # Until the cursor stands, these tell a server that was restored meanwhile.
@@ -191,12 +195,32 @@ def _leave_to_snapshots(file: ReplicaFile, rows: Iterable[SnapshotRow], now_us: 
             file.run("drop_op", op_id)
 
 
-def _rows_of(file: ReplicaFile, page: PageRows, waiting: Touched) -> Iterator[Sequence[Any]]:
+def _nothing_left(file: ReplicaFile, pages: Iterable[PageRows]) -> Touched:
+    """Records of which nothing is left that may be seen here: they go, as with a log entry.
+
+    Where everything may be seen, an empty record is one whose sets were emptied.
+    """
+    hiding = file.sight.hiding
+    if not hiding:
+        return set()
+    is_empty = {
+        (row.collection, row.record): row.collection in hiding and not row.stored.values
+        for page in pages
+        for row in page.snapshots
+    }
+    return {name for name, empty in is_empty.items() if empty}
+
+
+def _rows_of(
+    file: ReplicaFile, page: PageRows, waiting: Touched, gone: Touched
+) -> Iterator[Sequence[Any]]:
     """The records as their snapshots have them, with what waits in the queue on top."""
     for row, plain in zip(page.snapshots, page.plain, strict=True):
         is_waiting = bool(waiting) and (row.collection, row.record) in waiting
         if plain is not None and not is_waiting:
             yield plain
+            continue
+        if (row.collection, row.record) in gone:
             continue
         state = RecordState.from_stored(row.collection, row.record, row.stored)
         for root, entries in state.fields.items():
@@ -213,10 +237,13 @@ def _field(file: ReplicaFile, collection: str, root: str) -> FieldPolicy | None:
 
 
 def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
-    """Records that a restored server does not have go too; a copy stays in ``lost``.
+    """Records that came in no page go too; a copy stays in ``lost`` if the server was restored.
 
-    One that holds nothing but own ops is not lost: they are in the queue again.
+    One that holds nothing but own ops is not lost: they are in the queue again. If it was
+    roles that changed, what could be seen of it had been taken out by somebody meanwhile.
     """
+    is_restored = file.number("recovering")
+    file.put("recovering", 0)
     stale = [(collection, record) for collection, record in file.all("stale_records")]
     if not stale:
         return set()
@@ -224,7 +251,8 @@ def _drop_stale(file: ReplicaFile, now_us: int) -> Touched:
     lost = [
         (now_us, collection, record)
         for collection, record in stale
-        if any(e.op_id not in queued for _, e in confirmed(file, collection, record).entries())
+        if is_restored
+        and any(e.op_id not in queued for _, e in confirmed(file, collection, record).entries())
     ]
     if lost:
         file.many("keep_lost", lost)
@@ -246,6 +274,7 @@ def reset(file: ReplicaFile, common_seq: int, paging: Paging | None, now_us: int
     _stand_as_of(file, common_seq)
     file.put("log_generation", file.number("log_generation") + 1)
     file.run("mark_stale")
+    file.put("recovering", 1)  # until the last page
     file.run("drop_landmarks_above", common_seq)
     file.run("forget_all_seen", common_seq)
     file.put("reported_seq", min(file.number("reported_seq"), common_seq))

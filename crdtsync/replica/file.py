@@ -14,7 +14,7 @@ import msgspec
 
 from crdtsync.database import queries
 from crdtsync.documents.clock import HybridClock
-from crdtsync.policy import CollectionPolicy, Policy, Visibility
+from crdtsync.policy import CollectionPolicy, Policy, Visibility, compare
 from crdtsync.protocol.client_session import landmarks
 from crdtsync.protocol.messages import Landmark, Paging
 from crdtsync.replica.errors import NotAReplica
@@ -180,6 +180,13 @@ class ReplicaFile:
         """Note what the server said about a user."""
         self.put(f"roles of {user}", msgspec.json.encode(sorted(roles)).decode())
 
+    def set_sight(self, roles: Iterable[str]) -> None:
+        """Note whose roles the records here are sent under from now on.
+
+        With every welcome: other roles may hide the same now, and not under a later policy.
+        """
+        self.put("view_roles", msgspec.json.encode(sorted(roles)).decode())
+
     @property
     def sight(self) -> Visibility:
         """What the records here were sent under: what the last welcome lets its user see."""
@@ -236,7 +243,8 @@ def prepare(
     """Create or check the file's contents; returns the policy to work under.
 
     The file keeps the newest policy that it has seen: an older one that is
-    passed in gives way. Raises NotAReplica where the file is something else.
+    passed in gives way. Raises NotAReplica where the file is something else, or
+    where values that it holds could not be read under a newer policy.
     """
     stored = connection.execute(_SQL["about"], ("policy",)).fetchone()
     known = None if stored is None else Policy.parse(str(stored[0]), source=f"{path} (policy)")
@@ -252,6 +260,8 @@ def prepare(
         raise _other_space(path, file.text("space"), space)
     if known is None or (policy is not None and policy.version > known.version):
         assert policy is not None
+        if known is not None:
+            _check_follows(path, known, policy)
         file.put("policy", policy.text)
         return policy
     if policy is not None and policy.version == known.version and policy.hash != known.hash:
@@ -260,3 +270,16 @@ def prepare(
             "raise `version` in the policy file when it changes"
         )
     return known
+
+
+def _check_follows(path: str, known: Policy, policy: Policy) -> None:
+    # No server would start with it, and there is no way back to the one before.
+    refused = compare(known, policy).refused
+    if refused:
+        words = " ".join(
+            f"{change.where}: {change.what} {change.how_to_migrate}" for change in refused
+        )
+        raise NotAReplica(
+            f"{path} works under version {known.version} of the policy, and version "
+            f"{policy.version} cannot follow it. {words}"
+        )

@@ -39,7 +39,8 @@ class Looking:
 
     @property
     def log_generation(self) -> int:
-        """How often a server was restored under this replica."""
+        """How often versions that were told before have lost their meaning: a server was
+        restored, or roles changed under which something had been hidden."""
         return self._open_view().number("log_generation")
 
     def read_record(self, collection: str, record_id: str) -> tuple[RecordState, str]:

@@ -27,8 +27,11 @@ def see_anew(file: ReplicaFile, welcome: Welcome, paging: Paging | None) -> Touc
 
     What is still shown stays until its snapshot comes.
     """
+    if file.text("view"):
+        # A version tells by a place in the log what a person had seen. What was hidden from
+        # them lies below it too, and may be shown now (invariant 6).
+        file.put("log_generation", file.number("log_generation") + 1)
     file.put("view", welcome.view)
-    file.put("view_roles", msgspec.json.encode(sorted(welcome.roles)).decode())
     touched = _forget_hidden(file, file.sight)
     if paging is not None:
         file.run("mark_stale")

@@ -58,6 +58,7 @@ def greet(
     """Note the welcome: (op_ids to ask for, where to page, cursor, what changed)."""
     file.welcomed()
     file.set_roles(user, welcome.roles)
+    file.set_sight(welcome.roles)
     if welcome.acknowledged is not None:
         # Reports go on from what the server has: one that was lost is made again.
         file.put("reported_seq", min(max(welcome.acknowledged, 0), SAFE_INTEGER))
@@ -102,8 +103,12 @@ def take_ops(
 
 
 def become_another(file: ReplicaFile, replica_id: str, run: str) -> None:
-    """This file is a copy of one that went on elsewhere: take a new name."""
+    """This file is a copy of one that went on elsewhere: take a new name.
+
+    Whatever waits here may have been sent from there.
+    """
     file.become_another(replica_id, run)
+    file.run("sent_elsewhere")
 
 
 def apply(

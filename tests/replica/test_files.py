@@ -267,6 +267,22 @@ class TestPolicies:
         with pytest.raises(NotAReplica, match="raise `version`"):
             await replica(tmp_path / "a.db", policy=other).start()
 
+    async def test_one_under_which_records_could_not_be_read_is_refused_and_not_kept(
+        self, tmp_path: Path
+    ) -> None:
+        """There is no way back to the one before, and no server would start with it."""
+        text = POLICY.text.replace("version = 1", "version = 2")
+        before = 'name      = { type = "string"'
+        other = Policy.parse(text.replace(before, 'name      = { type = "integer"'))
+        assert other.collection("patient").fields["name"].type.kind == "integer"
+        async with replica(tmp_path / "a.db") as tablet:
+            await tablet.collection("patient").update("p1", name="Kim")
+        with pytest.raises(NotAReplica, match=r"cannot follow it\. patient\.fields\.name\.type"):
+            await replica(tmp_path / "a.db", policy=other).start()
+        async with replica(tmp_path / "a.db") as tablet:
+            assert tablet.policy.version == 1
+            assert tablet.collection("patient")["p1"]["name"] == "Kim"
+
     async def test_from_a_server_is_adopted_before_what_was_made_under_it(
         self, tmp_path: Path
     ) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from crdtsync import Conflict
+from crdtsync.documents.folding import FOLD_ABOVE
 from crdtsync_server.acceptance.proxy import Proxy
+from crdtsync_server.storage.retention import trim_log
 from tests.sync.ward import (
+    SPACE,
     ServerLog,
     assert_alike,
     assert_once,
@@ -288,6 +291,33 @@ async def test_an_old_copy_that_is_put_back_goes_on_and_nothing_is_doubled(tmp_p
             assert_alike(tablet, phone)
             assert phone.collection("patient")["p1"]["visits"] == len(written)
             assert_once(tmp_path, written)
+
+
+async def test_a_copy_asks_for_what_the_other_one_may_have_sent_before_it_pages(
+    tmp_path: Path,
+) -> None:
+    """Its author need not be there for it: without the receipt a counter would show it twice,
+    and whoever discards it would be told that the server never had it."""
+    waiting = op_id()
+    async with device(tmp_path, "tablet", user="park") as tablet:
+        async with server(tmp_path) as ward:
+            await tablet.collection("patient").update("p1", name="Kim")
+            await tablet.sync_once(ward.url)
+        await tablet.collection("patient").increment("p1", "visits", 1, op_id=waiting)
+    copy_file(tmp_path / "tablet.db", tmp_path / "copy.db")
+    async with server(tmp_path) as ward, device(tmp_path, "phone") as phone:
+        async with device(tmp_path, "tablet", user="park") as tablet:
+            await tablet.sync_once(ward.url)
+        for _ in range(FOLD_ABOVE + 1):
+            await phone.collection("patient").increment("p1", "visits", 10)
+        await phone.sync_once(ward.url)
+        store, head = ward.service.store, ServerLog(tmp_path).seq
+        await store.write(lambda connection: trim_log(connection, store.sql, SPACE, head))
+        async with device(tmp_path, "copy", user="kim") as copy:
+            copy.connect(ward.url)
+            await until_status(copy, lambda _: copy._open_view().cursor.seq == head)
+            assert copy.outbox == []
+            assert copy.collection("patient")["p1"]["visits"] == 1 + 10 * (FOLD_ABOVE + 1)
 
 
 @pytest.mark.parametrize("unseen", [True, False], ids=["an unseen edit", "nothing unseen"])

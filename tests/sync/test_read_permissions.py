@@ -8,7 +8,9 @@ import pytest
 
 from crdtsync import NotPermitted, Policy, Replica
 from crdtsync_server.storage import reading
+from crdtsync_server.storage.retention import trim_log
 from tests.sync.sign_in import Roles
+from tests.sync.test_away_longer_than_the_log import Network
 from tests.sync.ward import (
     SPACE,
     Around,
@@ -234,6 +236,162 @@ async def test_two_people_with_other_roles_share_a_device(tmp_path: Path) -> Non
             tablet.connect(ward.url)
             await in_step(tablet)
             assert tablet.collection("patient")["p1"]["notes"] == f"{SECRET} 1"
+
+
+async def test_a_new_field_that_only_the_second_user_of_a_device_may_read_reaches_it(
+    tmp_path: Path,
+) -> None:
+    """Both saw the same under the rules of before, so nothing was paged when they changed places:
+    still it is the second one's roles that the device goes by."""
+    people = Roles(lee=["doctor"], kim=["nurse"], choi=["clerk"])
+    theirs = 'type = "string", write = ["doctor"], read = ["doctor", "clerk"]'
+    room = f"{DOCTORS_ONLY} }}\nroom = {{ {theirs}"
+    async with device(tmp_path, "lee") as lee:
+        async with server(tmp_path, rules=rules(), authenticator=people) as ward:
+            lee.connect(ward.url)
+            await write_secrets(lee)
+            for user in ("kim", "choi"):
+                async with device(tmp_path, "tablet", user) as tablet:
+                    tablet.connect(ward.url)
+                    await in_step(lee, tablet)
+            await lee.disconnect()
+        async with (
+            server(tmp_path, rules=rules(2, room), authenticator=people) as ward,
+            device(tmp_path, "tablet", "choi") as tablet,
+        ):
+            for replica in (lee, tablet):
+                replica.connect(ward.url)
+            await in_step(lee, tablet)
+            await lee.collection("patient").update("p0", room="12")
+            await in_step(lee, tablet)
+            assert tablet.collection("patient")["p0"]["room"] == "12"
+
+
+async def test_a_form_that_was_open_when_a_role_was_granted_has_not_seen_what_was_hidden(
+    tmp_path: Path,
+) -> None:
+    """Its version names a place in the log above that of the hidden value (invariant 6)."""
+    people = doors()
+    async with (
+        server(tmp_path, rules=rules(), authenticator=people) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        for replica in (lee, kim):
+            replica.connect(ward.url)
+        await lee.collection("patient").update("p0", notes=SECRET)
+        await lee.collection("patient").update("p0", name="Kim")
+        await in_step(lee, kim)
+        form = kim.collection("patient")["p0"]
+        await kim.disconnect()
+        people.roles["kim"] = frozenset({"doctor"})
+        kim.connect(ward.url)
+        await in_step(kim)
+        await kim.collection("patient").update("p0", based_on=form.version, notes="none")
+        await in_step(lee, kim)
+        (conflict,) = lee.conflicts()
+        assert sorted(one.value for one in conflict.candidates) == [SECRET, "none"]
+        await kim.collection("patient").update("p0", based_on=form, name="Kim Minji")
+        await in_step(lee, kim)
+        assert lee.collection("patient")["p0"]["name"] == "Kim Minji"
+        assert_alike(lee, kim)
+
+
+async def empty_two(doctor: Replica) -> None:
+    """Of two records all that a nurse could see of them goes; one is written to once more."""
+    patients = doctor.collection("patient")
+    for record in ("emptied", "noted"):
+        await patients.remove(record, "tags", "gone")
+    await patients.update("noted", notes=SECRET)
+    await patients.update("secret", notes=SECRET)
+
+
+async def write_two(doctor: Replica) -> None:
+    """Two records of which a nurse sees the elements of a set."""
+    for record in ("emptied", "noted"):
+        await doctor.collection("patient").add(record, "tags", "gone")
+    await doctor.collection("patient").update("other", name="Kim")
+
+
+async def test_what_was_emptied_while_a_device_was_away_longer_than_the_log_goes_there_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE_ROWS", 1)
+    async with (
+        server(tmp_path, rules=rules(), authenticator=doors()) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+        device(tmp_path, "choi") as choi,
+    ):
+        for replica in (lee, kim, choi):
+            replica.connect(ward.url)
+        await write_two(lee)
+        await in_step(lee, kim, choi)
+        assert sorted(kim.collection("patient")) == ["emptied", "noted", "other"]
+        await kim.disconnect()
+        await empty_two(lee)
+        await in_step(lee, choi)
+        store, head = ward.service.store, ServerLog(tmp_path).seq
+        await store.write(lambda connection: trim_log(connection, store.sql, SPACE, head))
+        kim.connect(ward.url)
+        await in_step(kim)
+        assert sorted(kim.collection("patient")) == ["other"]
+        assert_alike(kim, choi)
+        # What she never could see is not told of, not even by its name.
+        assert not file_holds(tmp_path, "kim", "secret")
+
+
+async def test_what_was_emptied_before_a_role_changed_is_not_told_as_lost_by_a_restored_server(
+    tmp_path: Path,
+) -> None:
+    people = Roles(lee=["doctor"], kim=["doctor"])
+    async with (
+        server(tmp_path, rules=rules(), authenticator=people) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "kim") as kim,
+    ):
+        for replica in (lee, kim):
+            replica.connect(ward.url)
+        await write_two(lee)
+        await in_step(lee, kim)
+        await kim.disconnect()
+        await empty_two(lee)
+        await in_step(lee)
+        people.roles["kim"] = frozenset({"nurse"})
+        kim.connect(ward.url)
+        await in_step(kim)
+        assert sorted(kim.collection("patient")) == ["other"]
+        assert kim.notices() == []
+
+
+async def test_what_was_emptied_while_it_was_paged_goes_from_the_device_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE_ROWS", 1)
+    network = Network()
+    async with (
+        server(tmp_path, rules=rules(), authenticator=doors()) as ward,
+        device(tmp_path, "lee") as lee,
+        device(tmp_path, "choi") as choi,
+        Replica.open(
+            tmp_path / "kim.db", space=SPACE, policy=rules(), user="kim", dial=network.dial
+        ) as kim,
+    ):
+        for replica in (lee, choi):
+            replica.connect(ward.url)
+        await write_two(lee)
+        await in_step(lee, choi)
+
+        async def at_page() -> None:
+            if network.arrived.count("SnapshotPage") == 3:  # both have been paged
+                await empty_two(lee)
+                await in_step(lee)
+
+        network.at_page = at_page
+        kim.connect(ward.url)
+        await in_step(kim, choi)
+        assert sorted(kim.collection("patient")) == ["other"]
+        assert_alike(kim, choi)
 
 
 async def test_a_page_of_hidden_records_is_empty_and_paging_goes_on(

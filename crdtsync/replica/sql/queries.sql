@@ -146,6 +146,9 @@ UPDATE outbox SET cancelling = ? WHERE op_id = ?;
 UPDATE outbox SET unanswered = 0,
     state = CASE WHEN state IN ('sending', 'acknowledged') THEN 'pending' ELSE state END
 WHERE op_id = ?;
+-- name: sent_elsewhere
+-- What failed was sent from here, and somebody may be deciding about it right now.
+UPDATE outbox SET ever_sent = 1, unanswered = 1 WHERE state = 'pending';
 -- name: set_position
 UPDATE outbox SET position = ? WHERE op_id = ?;
 -- name: queued_ids

@@ -1,10 +1,10 @@
 """The version of a record over HTTP: ETag, If-Match, `version`.
 
 It names the newest entry of the record's log that the reader may know of, and
-a part of that entry's digest. So it stays the same while only hidden fields are
-written, and one from before the server was restored from a backup is noticed:
-there another entry, or none, stands at that place. Roles that see more, or less,
-make another version: the same entry then stands for another answer.
+a part of a digest of that entry and of what is hidden from them. So it stays the
+same while only hidden fields are written, one from before the server was restored
+from a backup is noticed (there another entry, or none, stands at that place), and
+so is one from before a role changed: at its place other fields were to be seen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from crdtsync.documents.state import RecordState
 from crdtsync.documents.versions import Basis, Version
 from crdtsync_server.problems import Problem
-from crdtsync_server.rest.looking import Look
+from crdtsync_server.rest.looking import LogHead, Look
 
 DIGEST_CHARS = 8
 """Of the digest within a version. It guards against a mix-up, not against an attacker,
@@ -30,13 +30,16 @@ NEVER = "0-00000000"
 def version_at(look: Look, seq: int) -> str:
     """The version of a record whose newest known entry is at ``seq``."""
     head = look.head_of(seq) if seq else None
-    return NEVER if head is None else f"{seq}-{_part(look, head.digest)}"
+    return NEVER if head is None else f"{seq}-{_digest(look, head)}"
 
 
-def _part(look: Look, digest: bytes) -> str:
-    mark = look.sight.seen.mark
-    shown = hashlib.sha256(digest + mark.encode()).digest() if mark else digest
-    return shown.hex()[:DIGEST_CHARS]
+def _digest(look: Look, head: LogHead) -> str:
+    seen = look.sight.seen
+    if head.collection not in seen.hiding:
+        return head.digest.hex()[:DIGEST_CHARS]
+    hidden = sorted(root for name, root in seen.hidden_roots if name == head.collection)
+    text = "\n".join(hidden).encode()
+    return hashlib.blake2b(head.digest + text, digest_size=DIGEST_CHARS // 2).hexdigest()
 
 
 def entity_tag(version: str) -> str:
@@ -61,13 +64,13 @@ def basis_of(look: Look, state: RecordState, text: str) -> Basis:
     if (
         head is None
         or (head.collection, head.record) != (state.collection, state.record)
-        or _part(look, head.digest) != found[2]
         or not look.may_know(head)
+        or _digest(look, head) != found[2]
     ):
         raise Problem(
             412,
             "stale_version",
             "this version is not one of this record on this server (it may have been restored "
-            "from a backup) or not one of what your roles see now; read the record again",
+            "from a backup, or your roles have changed); read the record again",
         )
     return Basis(Version(seq))

@@ -41,7 +41,7 @@ class Note:
     seen: dict[str, frozenset[EntryId]] = field(default_factory=dict)
     """Of a choice or a form: the entries that stood on the screen, by root."""
     former: tuple[Op, ...] = ()
-    """Ops that had this op_id before, and came to nothing."""
+    """Other ops of this op_id: those that came to nothing, and repeats in an old copy of a file."""
 
 
 class Book:
@@ -69,6 +69,10 @@ class Book:
             self.notes[op.op_id] = Note(op, device, homes={device}, former=former)
             if op.replaces is not None:
                 self.edit_of.setdefault(op.replaces, []).append(op.op_id)
+        else:
+            # An old copy of the device's file knows nothing of it, and a repeat writes it
+            # there anew: it counts if the server, too, has lost the first one.
+            note.former = (*note.former, op)
 
     def unanswered(self, device: str) -> list[Note]:
         """Ops of a device whose writes have not returned."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -116,7 +116,8 @@ def read_snapshots(
 ) -> SnapshotPageRead:
     """The page at ``paging``: downwards from ``before``, then upwards from ``after``.
 
-    Records hold what ``seen`` lets the reader have, and those without any of it are left out.
+    Records hold what ``seen`` lets the reader have, and those without any of it are left out,
+    or are empty where the reader may still hold something of them.
     ``countdown`` is the connection's own and goes on with the page.
     """
     with reading(connection):
@@ -151,10 +152,16 @@ class _Page:
         self._space_id = space_id
         self._seen = seen
         self._size_bytes = 0
+        self._steps = 0
+        """Log entries that were looked at for records of which nothing is left to see."""
 
     @property
     def is_full(self) -> bool:
-        return self.looked_at >= PAGE_ROWS or self._size_bytes >= PAGE_BYTES
+        return (
+            self.looked_at >= PAGE_ROWS
+            or self._size_bytes >= PAGE_BYTES
+            or self._steps >= HISTORY_STEPS
+        )
 
     def downwards(
         self, connection: sqlite3.Connection, sql: Mapping[str, str], paging: Paging
@@ -171,15 +178,21 @@ class _Page:
     ) -> Paging | None:
         bounds = (position(self._space_id, paging.after), position(self._space_id, head_seq))
         cursor = connection.execute(sql["records_above"], bounds)
-        last = self._take(cursor)
+        last = self._take(cursor, lambda place: self._emptied(connection, sql, place))
         return Paging(paging.head, 0, last) if self.is_full else None
 
-    def _take(self, cursor: sqlite3.Cursor) -> int:
+    def _take(
+        self,
+        cursor: sqlite3.Cursor,
+        otherwise: Callable[[int], StoredRecord | None] = lambda place: None,
+    ) -> int:
         last = 0
         hiding = self._seen.hiding
         for collection, record, place, state in cursor:
             if collection in hiding:
                 stored = redact_record(collection, decode_stored(state), self._seen)
+                if stored is None and self._seen.sees_collection(collection):
+                    stored = otherwise(place)
             else:
                 # The state goes out as it lies there, without being decoded.
                 stored = cast(StoredRecord, msgspec.Raw(in_form_of_today(state)))
@@ -191,6 +204,26 @@ class _Page:
             if self.is_full:
                 break
         return seq_of(last)
+
+    def _emptied(
+        self, connection: sqlite3.Connection, sql: Mapping[str, str], place: int
+    ) -> StoredRecord | None:
+        """An empty record in place of one of which nothing is left to see, but once was.
+
+        The reader may hold what was seen (the elements of a set that were all removed
+        since), and would never hear that it is gone. What every op wrote to stays in the
+        log for ever. One that never had anything for this reader is not told of.
+        """
+        seq = seq_of(place)
+        while seq and self._steps < HISTORY_STEPS:
+            self._steps += 1
+            key = (position(self._space_id, seq),)
+            entry = ENTRY_DECODER.decode(connection.execute(sql["log_entry"], key).fetchone()[0])
+            roots = entry.outcomes
+            if entry.revived or any(self._seen.may_read(entry.collection, one) for one in roots):
+                return StoredRecord(entry.seq, entry.effective_us, entry.user, (), {})
+            seq = entry.prev_seq
+        return None
 
 
 def _count_remaining(

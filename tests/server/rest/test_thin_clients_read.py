@@ -297,6 +297,25 @@ async def test_a_hidden_field_cannot_be_probed(tmp_path: Path) -> None:
         )
 
 
+async def test_what_was_read_before_a_role_changed_is_not_the_record_of_today(
+    tmp_path: Path,
+) -> None:
+    """Whoever read it with another role had other fields before them, at the same place."""
+    async with thin_ward(tmp_path) as thin:
+        await thin.put("p1", {"diagnosis": SECRET})
+        await thin.put("p1", {"name": "Ann"})
+        nurse = Thin(thin.server, NURSE)
+        for before, now in ((nurse, thin), (thin, nurse)):
+            version = (await before.record("p1"))["version"]
+            again = await now.get(path_of("p1"), If_None_Match=f'"{version}"')
+            assert again.status == 200
+            assert (SECRET in again.body.decode()) is (now is thin)
+        read = (await nurse.record("p1"))["version"]
+        change = {"fields": {"diagnosis": "none"}}
+        problem(await thin.patch("p1", change, if_match=read), 412, "stale_version")
+        assert SECRET in json.dumps(await thin.record("p1"))
+
+
 async def test_a_hidden_write_changes_no_etag_and_stands_in_nobodys_way(tmp_path: Path) -> None:
     async with thin_ward(tmp_path) as thin:
         await thin.put("p1", {"name": "Ann", "tags": ["a"]})
