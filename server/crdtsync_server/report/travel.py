@@ -131,7 +131,7 @@ def read_travel(scope: Scope) -> Travel:
         travel.cut_at_us = travel.counted_from_us = cut_at_us
         travel.pushes = pushes = [one for one in pushes if one.received_us >= cut_at_us]
     if recorded:
-        travel.unrecorded = sum(_unrecorded(scope, travel, space) for space in scope.spaces)
+        travel.unrecorded = _unrecorded(scope, travel)
     travel.connections = _connections(scope, pushes)
     _read_ops(scope, travel)
     travel.visible_s = _visible(scope, travel.delivered)
@@ -147,16 +147,22 @@ def _cut(scope: Scope, pushes: list[Pushed]) -> int | None:
     return max(cuts, default=None)
 
 
-def _unrecorded(scope: Scope, travel: Travel, space: Space) -> int:
-    """Ops of the log in this time that no push accounts for."""
+def _unrecorded(scope: Scope, travel: Travel) -> int:
+    """Ops of the logs in this time that no push accounts for."""
     from_us = max(scope.window.from_us, travel.counted_from_us) + EDGE_US
-    first = _first_since(scope, space, from_us)
-    last = _first_since(scope, space, scope.window.to_us) - 1
-    recorded = 0
+    of_space: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for push in travel.pushes:
-        if push.space == space.id and push.first_seq is not None and push.last_seq is not None:
-            recorded += max(min(push.last_seq, last) - max(push.first_seq, first) + 1, 0)
-    return max(last - first + 1 - recorded, 0)
+        if push.first_seq is not None and push.last_seq is not None:
+            of_space[push.space].append((push.first_seq, push.last_seq))
+    unrecorded = 0
+    for space in scope.spaces:
+        first = _first_since(scope, space, from_us)
+        last = _first_since(scope, space, scope.window.to_us) - 1
+        recorded = sum(
+            max(min(end, last) - max(begin, first) + 1, 0) for begin, end in of_space[space.id]
+        )
+        unrecorded += max(last - first + 1 - recorded, 0)
+    return unrecorded
 
 
 def _first_since(scope: Scope, space: Space, at_us: int) -> int:
