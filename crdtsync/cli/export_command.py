@@ -62,8 +62,8 @@ def export(
 ) -> None:
     """Export the records of a collection. Works beside a running replica.
 
-    A field with several values is exported as {"conflict": [all of them]}, in CSV too, and
-    never as one value; `import` refuses such a cell.
+    A field with several values is exported as {"conflict": …} with all of them, in CSV
+    too, and never as one value; `import` refuses such a cell.
     """
     to_stdout = str(file) == "-"
     if file_format is None:
