@@ -242,6 +242,7 @@ def connect_durable(
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        read_schema(connection)
         if check is not None:
             check(connection)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -291,10 +292,23 @@ def connect_to_read(path: str, *, check_same_thread: bool = True) -> sqlite3.Con
     try:
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        read_schema(connection)
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def read_schema(connection: sqlite3.Connection) -> None:
+    """Have SQLite read what tables there are. Raises sqlite3.Error."""
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except UnicodeDecodeError as error:
+        # SQLite tells what is wrong in a damaged schema by the bytes that stand there, and
+        # Python cannot read them: it is damage all the same, and no fault of the program.
+        damage = sqlite3.DatabaseError("malformed database schema")
+        damage.sqlite_errorname = "SQLITE_CORRUPT"
+        raise damage from error
 
 
 class transaction:  # noqa: N801 - reads as a statement: `with transaction(connection):`

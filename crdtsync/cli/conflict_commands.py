@@ -163,8 +163,9 @@ def _read(
                 shown = value_text(value, lang)
                 raise Failure(say("not_in_conflict", lang, field=name, value=shown))
             if seen is not None and seen != record.version:
-                label = safe(field.label_in(lang))
-                raise Failure(message("another_value_arrived", lang, field=label), NEEDS_PERSON)
+                # Of this field or another one: the version is the whole record's.
+                what_changed = {"collection": safe(collection), "id": safe(record_id)}
+                raise Failure(say("changed_since_seen", lang, **what_changed), NEEDS_PERSON)
             return value, field
 
     return run(work())

@@ -233,6 +233,11 @@ _TEXTS: Final[Mapping[str, Words]] = {
         en='"{field}" has one value ({value}); there is nothing to choose. Change it with `set`.',
         ko="'{field}' 항목의 값은 하나뿐이에요({value}). 바꾸려면 `set` 명령을 써 주세요.",
     ),
+    "changed_since_seen": Words(
+        en="{collection} {id} has changed since the version that you saw. Look at all values "
+        "again.",
+        ko="보신 뒤에 {collection} {id} 기록이 바뀌었어요. 모든 값을 다시 확인해 주세요.",
+    ),
     "resolved": Words(en='"{field}" is now: {value}', ko="'{field}' 항목을 정했어요: {value}"),
     # Status, the queue, sync.
     "never_synced": Words(

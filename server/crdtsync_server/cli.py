@@ -116,9 +116,9 @@ def _flag_of(declared: Declared, panel: str) -> Any:
     default = "" if declared.required or declared.default is None else declared.default
     words = declared.meaning
     if declared.required:
-        words += " [required, here or elsewhere]"
+        words += " Required, here or elsewhere."
     elif default != "" and default != ():
-        words += f" [default: {declared.kind.show(default)}]"
+        words += f" Default: {declared.kind.show(default)}."
     if isinstance(declared.kind, Switch):
         flag = declared.flag or ""
         names = f"{flag}/--no-{flag[2:]}" if default else flag

@@ -141,6 +141,18 @@ def test_a_record_that_changed_since_it_was_listed_is_refused(device: Device) ->
     assert "Look at all values again" in done.stderr
 
 
+def test_a_record_of_which_another_field_changed_is_not_told_as_another_value(
+    device: Device,
+) -> None:
+    version = device.run("conflicts", "--json").json[0]["version"]
+    assert device.run("set", "patient", "p1", "phone=010").exit_code == 0
+    done = device.run("resolve", "patient", "p1", "allergies", "latex", "--seen", version)
+    assert done.exit_code == 1
+    assert "patient p1 has changed since the version that you saw" in done.stderr
+    assert "Another value" not in done.stderr
+    assert len(device.run("conflicts", "--json").json) == 1
+
+
 def test_a_value_that_arrives_while_the_person_thinks_stops_the_choice(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from typing import Any
 
-from crdtsync.cli import application
+import pytest
+import typer
+from rich.text import Text
+
+from crdtsync.cli import application, make_app
 from crdtsync.version import __version__
 from tests.cli.command_line import crdtsync
 
@@ -29,9 +34,19 @@ def test_every_command_has_help(command: list[str]) -> None:
     assert "Usage: crdtsync" in done.stdout
 
 
-def test_no_help_loses_what_stands_in_brackets() -> None:
-    """Help is marked up: what stands in square brackets would be taken for a style."""
-    assert '{"conflict": …}' in crdtsync("export", "--help").stdout
+def texts_of_help(command: Any) -> Iterator[str]:
+    """Every text that ``--help`` shows, of a command and of those below it."""
+    yield from (text for text in (command.help, command.epilog) if text)
+    yield from (one.help for one in command.params if getattr(one, "help", None))
+    for below in getattr(command, "commands", {}).values():
+        yield from texts_of_help(below)
+
+
+def test_no_help_loses_words_that_look_like_markup() -> None:
+    texts = list(texts_of_help(typer.main.get_command(make_app())))
+    assert len(texts) > 100
+    for text in texts:  # rich takes what stands in square brackets for a style
+        assert Text.from_markup(text).plain == text
 
 
 def test_the_version_is_the_one_of_the_library() -> None:

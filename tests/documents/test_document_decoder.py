@@ -100,6 +100,32 @@ def test_arbitrary_bytes_raise_nothing_but_bad_document(data: bytes) -> None:
             read(data)
 
 
+def test_no_document_with_a_changed_byte_or_a_cut_reaches_pycrdt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is let through is byte for byte what our encoder writes (invariant 8)."""
+    original = _document()
+    changed = [original[:end] for end in range(1, len(original))]
+    for place, byte in enumerate(original):
+        for other in (byte ^ 1, byte ^ 0x80, 0, 255):
+            if other != byte:
+                changed.append(original[:place] + bytes([other]) + original[place + 1 :])
+    monkeypatch.setattr(items, "Doc", _Untouchable)
+    let_through = 0
+    for data in changed:
+        document = patient()
+        with suppress(BadDocument):
+            document.merge(data)
+            assert document.encode() == data
+            let_through += 1
+        if not document.encode():
+            with pytest.raises(BadDocument):
+                RecordDocument.open(data, PATIENT, "p1")
+    assert 0 < let_through < len(changed) / 2
+    with pytest.raises(AssertionError, match="pycrdt was called"):
+        _ = doc_of(patient())
+
+
 def test_every_cut_of_a_document_is_refused() -> None:
     data = _document()
     for end in range(1, len(data)):

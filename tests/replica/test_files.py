@@ -205,6 +205,20 @@ class TestWrongFiles:
         with pytest.raises(StorageError, match="restore it from a copy"):
             await replica(path).start()
 
+    @pytest.mark.parametrize("read_only", [False, True])
+    async def test_a_file_whose_schema_is_damaged_and_no_text_any_more(
+        self, tmp_path: Path, read_only: bool
+    ) -> None:
+        path = tmp_path / "a.db"
+        async with replica(path):
+            pass
+        content = path.read_bytes()
+        assert b"CREATE TABLE about" in content
+        path.write_bytes(content.replace(b"CREATE TABLE about", b"CREATE \xb3ABLE about"))
+        options = {"read_only": True, "space": None, "policy": None} if read_only else {}
+        with pytest.raises(StorageError, match=r"damaged pages.*restore it from a copy"):
+            await replica(path, **options).start()
+
     async def test_a_failed_opening_leaves_no_thread_and_no_lock(self, tmp_path: Path) -> None:
         async with replica(tmp_path / "a.db"):
             pass

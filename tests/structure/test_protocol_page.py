@@ -9,8 +9,18 @@ from typing import get_args
 import msgspec
 import pytest
 
-from crdtsync.documents.state import LogEntry, Outcome, Stub, Why
-from crdtsync.protocol import close_codes, messages
+from crdtsync.documents.ops import Op
+from crdtsync.documents.state import (
+    LogEntry,
+    Outcome,
+    Removal,
+    StoredOp,
+    StoredRecord,
+    StoredValue,
+    Stub,
+    Why,
+)
+from crdtsync.protocol import admission, client_session, close_codes, messages, server_session
 
 PAGE = (Path(__file__).parents[2] / "crdtsync/protocol/PROTOCOL.md").read_text(encoding="utf-8")
 TABLED = [*get_args(messages.ClientMessage), *get_args(messages.ServerMessage)]
@@ -45,6 +55,46 @@ def test_log_entries_and_stubs_are_written_out() -> None:
     flat = re.sub(r"\s+", " ", PAGE)
     assert f"[1, {', '.join(fields_of(LogEntry))}]" in flat
     assert f"[0, {', '.join(fields_of(Stub))}]" in flat
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Op,
+        Removal,
+        StoredOp,
+        StoredValue,
+        messages.PushedOp,
+        messages.EarlierAttempt,
+        messages.OutboxSummary,
+        messages.Landmark,
+        messages.Paging,
+    ],
+    ids=lambda kind: str(kind.__name__),
+)
+def test_every_part_is_written_out_with_its_fields_in_order(kind: type) -> None:
+    assert f"[{', '.join(fields_of(kind))}]" in re.sub(r"\s+", " ", PAGE)
+
+
+def test_a_record_of_a_snapshot_is_written_out() -> None:
+    stored = f"[{', '.join(fields_of(StoredRecord))}]"
+    assert f"`[collection, record, {stored}]`" in PAGE
+
+
+def test_the_bounds_that_end_a_connection_are_told_as_they_are() -> None:
+    flat = re.sub(r"\s+", " ", PAGE)
+    timeouts_us = {server_session.HELLO_TIMEOUT_US, client_session.HELLO_TIMEOUT_US}
+    assert timeouts_us == {10_000_000}
+    assert "within 10 s of the opening (4008)" in flat
+    assert f"at most {admission.MAX_LANDMARKS} landmarks and {admission.MAX_PREVIOUS_RUNS} " in flat
+    assert f"at most {admission.MAX_TEXT_CHARS} characters, `view` has at most " in flat
+    assert f"`view` has at most {admission.MAX_VIEW_CHARS} (`bad_hello`)" in flat
+    assert f"At most {server_session.MAX_REQUESTS_IN_FLIGHT} requests" in flat
+    assert f"at most {server_session.MAX_ACKNOWLEDGED_OPS:,} of them a message" in flat
+    assert f"at most {server_session.MAX_REPORTS_PER_MINUTE} reports in a minute" in flat
+    assert client_session.ANSWER_SILENCES == 3
+    assert "three times `limits.silence_ms` (`ANSWER_SILENCES`)" in flat
+    assert f"{messages.Limits().frame_bytes // 2**20} MiB" in flat
 
 
 @pytest.mark.parametrize("word", [*get_args(Why), *get_args(Outcome)])

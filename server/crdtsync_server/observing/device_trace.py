@@ -27,10 +27,14 @@ async def read_device_trace(path: Path, query: str, lang: str) -> Trace:
     """
     store = await ReplicaStore.open_to_read(str(path), space=None)
     try:
-        op = await store.look(_trace, query.strip().lower(), lang)
+        op = await store.look(_trace, _number(query), lang)
     finally:
         await store.close()
     return Trace(query=query, kind="op", ops=[op], next=None)
+
+
+def _number(query: str) -> str:
+    return query.strip().removeprefix("op:").lower()
 
 
 def _trace(file: ReplicaFile, query: str, lang: str) -> TracedOp:

@@ -35,7 +35,11 @@ def trace(
     data: DataFolder = None,
     replica: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A device's own file: what it knows of its own change."),
+        typer.Option(
+            metavar="FILE",
+            help="A device's own file: what it knows of its own change, by the change's number "
+            "(a clear beginning will do).",
+        ),
     ] = None,
     space: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this space; else all of yours.")

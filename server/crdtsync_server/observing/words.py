@@ -26,10 +26,12 @@ TEXTS: Final[Mapping[str, Words]] = {
         ko="서버 데이터베이스가 없어요: {path}. `crdtsync serve --data` 폴더를 알려 주세요",
     ),
     "no_op_here": Words(
-        en="this device's file knows no change {op_id}. It keeps a change until it is accepted, "
-        "and for some days more",
-        ko="이 기기의 파일에 없는 변경이에요: {op_id}. 변경은 서버에서 받을 때까지, 그리고 그 뒤 "
-        "며칠 동안만 남아 있어요",
+        en="this device's file knows no change whose number begins with {op_id}. It finds a change "
+        "by its number only (crdtsync history --json names it), and keeps it until it is accepted, "
+        "and for 30 days more",
+        ko="번호가 {op_id}(으)로 시작하는 변경은 이 기기의 파일에 없어요. 기기 파일에서는 "
+        "변경 번호로만 찾을 수 있어요(crdtsync history --json에 나와요). 변경은 서버에서 "
+        "받을 때까지, 그리고 그 뒤 30일 동안만 남아 있어요",
     ),
     "several_ops": Words(
         en="several changes begin with {op_id}; give more of the number",

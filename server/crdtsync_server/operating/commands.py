@@ -51,7 +51,7 @@ def backup_command(
 
     The copy is the data as of one commit. An existing FILE is replaced only by a whole,
     checked backup. Exit codes: 0 written and sound; 1 the data has damage, nothing written;
-    2 not possible like this; 3 the disk.
+    2 not possible like this; 3 the disk, or it cannot be read at all.
     """
     from crdtsync_server.operating.backup import BackupRefused, BackupUnsound, back_up
 
@@ -80,7 +80,7 @@ def restore_command(
     """Put a backup into an empty data folder, after checking it.
 
     Exit codes: 0 restored; 1 the backup has damage; 2 not possible like this (the folder is not
-    empty); 3 the disk, or a server runs on the folder.
+    empty); 3 it cannot be read at all, the disk, or a server runs on the folder.
     """
     from crdtsync_server.operating.restore import BackupDamaged, RestoreRefused, restore
 

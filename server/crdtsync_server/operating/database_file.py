@@ -30,13 +30,7 @@ def connect_to_check(path: Path) -> sqlite3.Connection:
     read beside others; then nobody else writes either, and it reads the file alone.
     """
     try:
-        connection = connect_to_read(str(path))
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+        return connect_to_read(str(path))
     except sqlite3.OperationalError as error:
         alone = not os.access(path.parent, os.W_OK) and not _has_wal(path)
         if not alone:

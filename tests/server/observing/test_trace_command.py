@@ -158,6 +158,18 @@ async def test_a_device_tells_what_it_knows_of_its_own_change(tmp_path: Path) ->
     assert "지금 역할로는 바꿀 수 없어요" in words.stdout
     unknown = await crdtsync("trace", new_id(), "--replica", str(path))
     assert unknown.exit_code == 1
+    named = await crdtsync("trace", f"op:{op_id}", "--replica", str(path), "--json")
+    assert json.loads(named.stdout)["ops"] == [op]
+
+
+async def test_a_device_s_file_that_is_asked_for_a_record_says_what_it_finds_changes_by(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "tablet.db"
+    await refused_twice(path)
+    told = await crdtsync("trace", "patient/p1", "--replica", str(path))
+    assert told.exit_code == 1
+    assert "by its number only" in told.output
 
 
 async def test_a_device_tells_of_a_change_that_is_waiting_and_of_one_that_is_in_the_log(

@@ -211,6 +211,24 @@ async def test_a_server_that_cannot_start_on_damaged_data_says_the_way_out(tmp_p
     assert "Traceback" not in said
 
 
+async def test_data_whose_schema_is_no_text_any_more_is_damage_to_every_command(
+    tmp_path: Path,
+) -> None:
+    make_data(tmp_path / "data")
+    path = tmp_path / "data" / "crdtsync.db"
+    settle(path)
+    content = path.read_bytes()
+    assert content.count(b"CREATE TABLE spaces") == 1
+    path.write_bytes(content.replace(b"CREATE TABLE spaces", b"CREATE \xb3ABLE spaces"))
+    code, said = await ServerProcess(tmp_path, *DEV).ended()
+    assert code == 2
+    assert "damaged pages" in said
+    assert f"crdtsync verify --data {tmp_path / 'data'}" in said
+    assert "Traceback" not in said
+    with pytest.raises(StorageError, match="damaged pages"):
+        verify(path)
+
+
 @pytest.fixture
 def own_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own; needs the right to mount."""

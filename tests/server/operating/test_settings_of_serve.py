@@ -218,6 +218,28 @@ def test_a_mistake_in_a_secret_does_not_tell_it(tmp_path: Path) -> None:
     assert "123456789" not in told
 
 
+def test_the_help_tells_every_default() -> None:
+    run = CliRunner().invoke(serve_app(), ["serve", "--help"], env={"COLUMNS": "400"})
+    assert run.exit_code == 0, run.output
+    lines = {
+        line.split("--")[1].split()[0].split("/")[0]: line
+        for line in run.output.splitlines()
+        if "--" in line
+    }
+    for name, told in {
+        "policy": "Required, here or elsewhere.",
+        "host": "Default: 127.0.0.1.",
+        "port": "Default: 8000.",
+        "leeway-s": "Default: 30.",
+        "trace": "Default: true.",
+        "keep-log": "Default: 90d.",
+        "keep-entries": "Default: 1000.",
+        "frame-bytes": "Default: 1048576.",
+        "notice-s": "Default: 0.",
+    }.items():
+        assert told in lines[name], lines[name]
+
+
 def test_secrets_have_no_flag() -> None:
     run = CliRunner().invoke(serve_app(), ["serve", "--help"], env={"COLUMNS": "200"})
     assert run.exit_code == 0, run.output

@@ -134,6 +134,15 @@ def test_the_example_of_settings_starts_a_server(tmp_path: Path) -> None:
     assert Policy.parse(POLICY_TEXT).version == 3
 
 
+def test_every_file_that_the_example_of_settings_names_is_there_when_the_guide_starts_it() -> None:
+    """A server does not start without its policy, its secret, or its file of revocations."""
+    typed = "\n".join(re.findall(r"(?m)^    (.+)$", GUIDE.partition("## 5. Start")[0]))
+    named = re.findall(r'"(/etc/crdtsync/[\w.-]+)"', read("crdtsync.toml"))
+    assert len(named) == 2
+    for path in [*named, "/etc/crdtsync/jwt-secret"]:
+        assert path in typed, path
+
+
 def test_the_containers_settings_start_a_server() -> None:
     image = dict(re.findall(r"(CRDTSYNC_\w+)=(\S+)", read("Dockerfile")))
     composed = dict(re.findall(r"(CRDTSYNC_\w+): (\S+)", read("compose.yaml")))
@@ -190,6 +199,8 @@ def test_the_image_copies_files_that_exist_and_that_its_ignore_file_lets_through
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     needed = [project["project"]["readme"], *project["project"]["license-files"]]
     assert set(needed) <= set(sources)
+    # Without a package that the wheel is made of, the command in the image would not start.
+    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= set(sources)
 
 
 def test_what_stands_between_devices_and_the_server_sets_the_headers_that_it_needs() -> None:
