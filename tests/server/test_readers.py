@@ -27,6 +27,7 @@ from crdtsync.protocol.messages import (
     Receipts,
     ReceiptsRequest,
     Refused,
+    Welcome,
 )
 from crdtsync.protocol.server_session import ServerSession
 from crdtsync_server import hub, sending
@@ -35,6 +36,7 @@ from crdtsync_server.settings import Timeouts
 from crdtsync_server.storage.reading import read_log
 from crdtsync_server.work import Published
 from tests.server.serving import (
+    START_US,
     Wire,
     device,
     hello_of,
@@ -174,6 +176,42 @@ async def test_a_peer_that_never_reads_again_is_cut_off(
         await cut.wait()
         await kim.accept(write({"c/visits": "1"}))
         assert await lee.closed() in (None, close_codes.TOO_SLOW)
+
+
+def masked_ping() -> bytes:
+    """A ping of 125 bytes, as a client sends it."""
+    return bytes((0x89, 0x80 | 125, 0, 0, 0, 0)) + b"x" * 125
+
+
+async def test_pings_of_a_peer_that_reads_nothing_fill_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9, for somebody who has not even signed in."""
+    looked_at_all = asyncio.Event()
+    authenticate = Connection._authenticate
+
+    async def seen(one: Connection, action: Any) -> None:
+        looked_at_all.set()
+        await authenticate(one, action)
+
+    monkeypatch.setattr(Connection, "_authenticate", seen)
+    async with serving(tmp_path, now_us=lambda: START_US) as server:
+        wire = await Wire.open(server.url, sock=small_socket(server.port), max_queue=1)
+        wire.socket.transport.pause_reading()
+        (connection,) = server.service._connections
+        assert connection._wire is not None
+        for _ in range(100):
+            wire.socket.transport.write(masked_ping() * 1_000)
+            await asyncio.sleep(0)
+        await wire.send(hello_of())
+        await looked_at_all.wait()
+        waiting_bytes = connection._wire.transport.get_write_buffer_size()
+        assert waiting_bytes < 2 * 1_048_576, "of 12 megabytes of pongs"
+        # Whoever reads again is served and answered.
+        wire.socket.transport.resume_reading()
+        await wire.receive_a(Welcome)
+        await (await wire.socket.ping())
+        await wire.socket.close()
 
 
 async def test_a_server_stops_although_a_peer_does_not_read(tmp_path: Path) -> None:
