@@ -380,3 +380,51 @@ def test_frames_are_built_once_and_split_at_their_bound(monkeypatch: pytest.Monk
         seq = frame.last_seq
     assert found == entries
     assert len(feed._frames) > 1
+
+
+class Quiet:
+    """A reader that takes nothing."""
+
+    replica_id = ""
+
+    def wake(self) -> None:
+        """Nothing to do."""
+
+    def fence(self) -> None:
+        """Nothing to do."""
+
+
+def test_recent_frames_of_all_spaces_together_are_bounded() -> None:
+    """Invariant 9: a reader in each of a thousand spaces that fill up one after the other."""
+    rooms = hub.Hub()
+    readers = [(f"ward-{n}", Quiet()) for n in range(1_000)]
+    feeds = [rooms.join(space, reader, Landmark(0, b"")) for space, reader in readers]
+    big = [bytes(hub.FRAME_BYTES)]
+    for seq in (1, 2):
+        for space, _ in readers:
+            rooms.publish(Published(space, seq, big, Landmark(seq, b"d")))
+            kept_bytes = sum(len(one.data) for feed in feeds for one in feed._frames.values())
+            assert kept_bytes <= hub.TAILS_BYTES
+    assert [feed.head.seq for feed in feeds] == [2] * len(feeds)
+    assert feeds[-1].frame_after(1) is not None
+    assert feeds[0].frame_after(1) is None, "silent for longest: its readers read the log"
+    for space, reader in readers:
+        rooms.leave(space, reader)
+    assert (rooms._tails, rooms._tails_bytes) == ({}, 0)
+
+
+async def test_who_finds_no_recent_frames_reads_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "TAILS_BYTES", 0)
+    async with (
+        serving(tmp_path) as server,
+        device(server) as here,
+        device(server, space="ward-4") as there,
+    ):
+        for _ in range(5):
+            await asyncio.gather(
+                here.push(write({"c/visits": "1"})), there.push(write({"c/visits": "1"}))
+            )
+        for wire in (here, there):
+            assert [one.seq for one in await wire.entries_to(5)] == [1, 2, 3, 4, 5]
