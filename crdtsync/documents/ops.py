@@ -97,7 +97,7 @@ class DeleteMark(msgspec.Struct, frozen=True, omit_defaults=False):
         """Read an entry of the deletion register; raises InvalidOp."""
         try:
             mark = _MARK_DECODER.decode(text)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidOp("bad_delete", f"the deletion mark is not readable: {error}") from error
         if mark.text() != text:
             raise InvalidOp("bad_delete", "the deletion mark is not in canonical form")

@@ -87,8 +87,10 @@ PAGES_AHEAD = 8
 """Pages of snapshots that may be here and not stored yet: the next one is asked for while
 these are written. A page is a quarter of a megabyte, or one record that is larger."""
 
-RECEIPTS_PER_REQUEST = 5_000
-"""op_ids of one receipts request: 200 KB, well under the frame limit."""
+RECEIPTS_PER_REQUEST = 200
+"""op_ids of one receipts request. A receipt names every field of its op, so that of a wide one
+takes 70 KB: so many fit into a frame that is read (MAX_SERVER_FRAME_BYTES), and usual ones
+through a slow network before the server counts as silent."""
 
 
 class ClientSession:

@@ -11,6 +11,10 @@ from crdtsync.protocol.client_session import ClientSession
 from crdtsync.protocol.messages import Head, History
 from crdtsync.replica.transport import ConnectionLost
 
+ASKED_AT_ONCE = 32
+"""Questions without a reply. A server takes 64 requests, and where both sides only send,
+neither the questions nor the replies, which may be large, are read."""
+
 
 @dataclass(slots=True)
 class Question:
@@ -37,8 +41,8 @@ class Questions:
         self._waiting.append(question)
 
     def ask_all(self, session: ClientSession, now_us: int) -> None:
-        """Ask what waits, if the connection is live."""
-        while self._waiting and session.phase is Phase.LIVE:
+        """Ask what waits, if the connection is live and few enough are unanswered."""
+        while self._waiting and session.phase is Phase.LIVE and len(self._asked) < ASKED_AT_ONCE:
             question = self._waiting.popleft()
             if question.kind == "head":
                 number = session.ask_head(now_us)

@@ -367,6 +367,7 @@ class Sync:
                     await self._went_live(session)
                 case Answered(request, reply):
                     self._questions.answered(request, reply)
+                    self._questions.ask_all(session, self._around.now_us())
         return None
 
     async def _send(self, session: ClientSession, transport: Transport, frame: bytes) -> None:

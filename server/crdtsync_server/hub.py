@@ -22,6 +22,10 @@ from crdtsync_server.work import Published
 TAIL_BYTES = 4 * 1_048_576
 """Recent frames of a space that stay in memory for its readers."""
 
+TAILS_BYTES = 64 * 1_048_576
+"""And of all spaces together. Beyond it the spaces that were silent for longest have none:
+their readers took them long ago, or read the log."""
+
 FRAME_BYTES = 262_144
 """About the size of a frame of changes; a larger group becomes several."""
 
@@ -118,6 +122,16 @@ class Feed:
         self._frames: dict[int, Frame] = {}
         self._bytes = 0
 
+    @property
+    def tail_bytes(self) -> int:
+        """Of the recent frames, as everything of them is seen."""
+        return self._bytes
+
+    def drop_tail(self) -> None:
+        """Keep no recent frames; who has not taken them yet reads the log."""
+        self._frames.clear()
+        self._bytes = 0
+
     def frame_after(self, seq: int) -> Frame | None:
         """The frame that goes on right after ``seq``, if it is still held."""
         return self._frames.get(seq + 1)
@@ -156,12 +170,28 @@ class Hub:
 
     def __init__(self) -> None:
         self._feeds: dict[str, Feed] = {}
+        self._tails: dict[Feed, None] = {}
+        """Those that hold recent frames, the longest silent first."""
+        self._tails_bytes = 0
 
     def publish(self, published: Published) -> None:
         """Pass committed entries on to the readers of their space."""
         feed = self._feeds.get(published.space)
-        if feed is not None:
-            feed.publish(published)
+        if feed is None:
+            return
+        self._forget_tail(feed)
+        feed.publish(published)
+        self._tails[feed] = None
+        self._tails_bytes += feed.tail_bytes
+        while self._tails_bytes > TAILS_BYTES and len(self._tails) > 1:
+            silent = next(iter(self._tails))
+            self._forget_tail(silent)
+            silent.drop_tail()
+
+    def _forget_tail(self, feed: Feed) -> None:
+        if feed in self._tails:
+            del self._tails[feed]
+            self._tails_bytes -= feed.tail_bytes
 
     def join(self, space: str, reader: Reader, head: Landmark) -> Feed:
         """A replica was admitted at ``head``."""
@@ -187,6 +217,7 @@ class Hub:
         if feed is not None:
             feed.readers.pop(reader, None)
             if not feed.readers:
+                self._forget_tail(feed)
                 del self._feeds[space]
 
     def connected(self, space: str) -> frozenset[str]:

@@ -285,6 +285,10 @@ class Ingest:
         except StorageError as error:
             logger.error("the store can be neither written nor read: %s", error)
             self._fail(work, fault)
+        except Exception:
+            # It is this work's alone: what its group was told must not be told again.
+            logger.exception(event("what lies in the store is spoiled", **_names_of(work)))
+            self._fail(work, fault)
         else:
             _finish(work, outcome)
 

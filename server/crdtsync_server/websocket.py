@@ -41,6 +41,7 @@ class SyncWebSocketProtocol(WebSocketsSansIOProtocol):
         self._take: Take | None = None
         self._deframer: Deframer | None = None
         self._has_seen_bytes = False
+        self._pong = b""
 
     async def run_asgi(self) -> None:
         """Serve one connection."""
@@ -108,3 +109,20 @@ class SyncWebSocketProtocol(WebSocketsSansIOProtocol):
         if deframer.is_over:
             super().data_received(bytes(deframer.rest))
             deframer.rest = b""
+
+    def handle_ping(self) -> None:
+        """Answer a ping. One whose peer does not read its answers gets the newest only, once it
+        reads again (RFC 6455, 5.5.3): else whoever sends pings and never reads would fill the
+        memory."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+        else:
+            self._pong = pong
+
+    def resume_writing(self) -> None:
+        """The peer takes what is written again."""
+        super().resume_writing()
+        pong, self._pong = self._pong, b""
+        if pong and not self.close_sent:
+            self.transport.write(pong)

@@ -147,6 +147,11 @@ WRONG: dict[str, tuple[Callable[[], Op], str, str]] = {
         "too many elements",
     ),
     "a deletion that is none": (lambda: writing("d/", "true"), "bad_delete", "not readable"),
+    "a deletion that nests without end": (
+        lambda: writing("d/", '{"x":' + "[" * 100_000 + "]" * 100_000 + "}"),
+        "bad_delete",
+        "not readable",
+    ),
     "a deletion with a space": (
         lambda: writing("d/", '{"deleted": true,"ops":[],"seq":0}'),
         "bad_delete",

@@ -24,7 +24,12 @@ from crdtsync.protocol.client_actions import (
     WantOps,
     WentLive,
 )
-from crdtsync.protocol.client_session import HELLO_TIMEOUT_US, ClientSession, landmarks
+from crdtsync.protocol.client_session import (
+    HELLO_TIMEOUT_US,
+    RECEIPTS_PER_REQUEST,
+    ClientSession,
+    landmarks,
+)
 from crdtsync.protocol.messages import (
     Answers,
     Changes,
@@ -175,7 +180,7 @@ def test_the_way_from_hello_through_recovering_and_paging_to_live() -> None:
     (greet,) = drain(session)
     assert isinstance(greet, Greet)
     assert greet.round_trip_us == 5
-    wanted = [new_id() for _ in range(6_000)]
+    wanted = [new_id() for _ in range(RECEIPTS_PER_REQUEST + 100)]
     session.greeted(ask=wanted, paging=FIRST, cursor=0, now_us=NOW)
     asked: list[str] = []
     for _ in range(2):

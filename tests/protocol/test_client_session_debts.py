@@ -7,7 +7,8 @@ import itertools
 import msgspec
 import pytest
 
-from crdtsync.documents.state import StoredRecord, Stub
+from crdtsync.documents.ops import MAX_FIELDS, MAX_ID_BYTES, SAFE_INTEGER
+from crdtsync.documents.state import Outcome, StoredRecord, Stub
 from crdtsync.protocol.client_actions import (
     Close,
     Greet,
@@ -26,6 +27,7 @@ from crdtsync.protocol.client_session import (
     ClientSession,
     landmarks,
 )
+from crdtsync.protocol.codec import MAX_SERVER_FRAME_BYTES, encode
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.protocol.messages import (
     AcknowledgedDigest,
@@ -119,6 +121,22 @@ def test_a_request_for_receipts_is_bounded_and_the_rest_may_be_asked_for_later()
     session.ask_receipts(wanted, NOW)
     (request,) = sent(drain(session), ReceiptsRequest)
     assert request.op_ids == (wanted[-1],)
+
+
+def test_the_receipts_of_one_request_fit_into_a_frame_whatever_their_ops_wrote() -> None:
+    """Else the device would drop the connection over them, each time again (invariant 4)."""
+    session = ClientSession(hello(), NOW)
+    session.received(welcome(), NOW)
+    ask = [new_id() for _ in range(10_000)]
+    session.greeted(ask=ask, paging=None, cursor=0, now_us=NOW)
+    outcomes: dict[str, Outcome] = {
+        f"r/{n:0{MAX_ID_BYTES - 2}}": "superseded" for n in range(MAX_FIELDS)
+    }
+    (request,) = sent(drain(session), ReceiptsRequest)
+    receipts = tuple(
+        Receipt(op_id, SAFE_INTEGER, SAFE_INTEGER, outcomes) for op_id in request.op_ids
+    )
+    assert len(encode(Receipts(SAFE_INTEGER, receipts))) <= MAX_SERVER_FRAME_BYTES
 
 
 def test_the_cursor_is_reported_by_a_live_connection_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -173,3 +174,22 @@ def test_look_ups_of_any_size_find_exactly_what_is_there(
     assert found is not None
     assert not isinstance(found, Admission)
     assert [one.op_id for one in found] == [op.op_id]
+
+
+def test_looking_up_receipts_holds_none_of_the_values(connection: sqlite3.Connection) -> None:
+    """Invariant 9: one request may name 25,000 ops, each of half a megabyte."""
+    ledger, origin = Ledger(POLICY), origin_of(hello_of())
+    value = '"' + "x" * 50_000 + '"'
+    pushes = [push_of(write({"r/note": value}, record=f"p{n}")) for n in range(100)]
+    commit(ledger, connection, *(push_work(origin, push) for push in pushes))
+    asked = tuple(push.ops[0].op.op_id for push in pushes)
+    tracemalloc.start()
+    try:
+        (found,) = commit(ledger, connection, LookUpWork(origin, asked, ignore))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert not isinstance(found, Admission)
+    assert [one.op_id for one in found] == list(asked)
+    assert peak_bytes < 20 * len(value)

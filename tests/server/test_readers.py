@@ -27,6 +27,7 @@ from crdtsync.protocol.messages import (
     Receipts,
     ReceiptsRequest,
     Refused,
+    Welcome,
 )
 from crdtsync.protocol.server_session import ServerSession
 from crdtsync_server import hub, sending
@@ -35,6 +36,7 @@ from crdtsync_server.settings import Timeouts
 from crdtsync_server.storage.reading import read_log
 from crdtsync_server.work import Published
 from tests.server.serving import (
+    START_US,
     Wire,
     device,
     hello_of,
@@ -174,6 +176,42 @@ async def test_a_peer_that_never_reads_again_is_cut_off(
         await cut.wait()
         await kim.accept(write({"c/visits": "1"}))
         assert await lee.closed() in (None, close_codes.TOO_SLOW)
+
+
+def masked_ping() -> bytes:
+    """A ping of 125 bytes, as a client sends it."""
+    return bytes((0x89, 0x80 | 125, 0, 0, 0, 0)) + b"x" * 125
+
+
+async def test_pings_of_a_peer_that_reads_nothing_fill_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9, for somebody who has not even signed in."""
+    looked_at_all = asyncio.Event()
+    authenticate = Connection._authenticate
+
+    async def seen(one: Connection, action: Any) -> None:
+        looked_at_all.set()
+        await authenticate(one, action)
+
+    monkeypatch.setattr(Connection, "_authenticate", seen)
+    async with serving(tmp_path, now_us=lambda: START_US) as server:
+        wire = await Wire.open(server.url, sock=small_socket(server.port), max_queue=1)
+        wire.socket.transport.pause_reading()
+        (connection,) = server.service._connections
+        assert connection._wire is not None
+        for _ in range(100):
+            wire.socket.transport.write(masked_ping() * 1_000)
+            await asyncio.sleep(0)
+        await wire.send(hello_of())
+        await looked_at_all.wait()
+        waiting_bytes = connection._wire.transport.get_write_buffer_size()
+        assert waiting_bytes < 2 * 1_048_576, "of 12 megabytes of pongs"
+        # Whoever reads again is served and answered.
+        wire.socket.transport.resume_reading()
+        await wire.receive_a(Welcome)
+        await (await wire.socket.ping())
+        await wire.socket.close()
 
 
 async def test_a_server_stops_although_a_peer_does_not_read(tmp_path: Path) -> None:
@@ -342,3 +380,51 @@ def test_frames_are_built_once_and_split_at_their_bound(monkeypatch: pytest.Monk
         seq = frame.last_seq
     assert found == entries
     assert len(feed._frames) > 1
+
+
+class Quiet:
+    """A reader that takes nothing."""
+
+    replica_id = ""
+
+    def wake(self) -> None:
+        """Nothing to do."""
+
+    def fence(self) -> None:
+        """Nothing to do."""
+
+
+def test_recent_frames_of_all_spaces_together_are_bounded() -> None:
+    """Invariant 9: a reader in each of a thousand spaces that fill up one after the other."""
+    rooms = hub.Hub()
+    readers = [(f"ward-{n}", Quiet()) for n in range(1_000)]
+    feeds = [rooms.join(space, reader, Landmark(0, b"")) for space, reader in readers]
+    big = [bytes(hub.FRAME_BYTES)]
+    for seq in (1, 2):
+        for space, _ in readers:
+            rooms.publish(Published(space, seq, big, Landmark(seq, b"d")))
+            kept_bytes = sum(len(one.data) for feed in feeds for one in feed._frames.values())
+            assert kept_bytes <= hub.TAILS_BYTES
+    assert [feed.head.seq for feed in feeds] == [2] * len(feeds)
+    assert feeds[-1].frame_after(1) is not None
+    assert feeds[0].frame_after(1) is None, "silent for longest: its readers read the log"
+    for space, reader in readers:
+        rooms.leave(space, reader)
+    assert (rooms._tails, rooms._tails_bytes) == ({}, 0)
+
+
+async def test_who_finds_no_recent_frames_reads_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "TAILS_BYTES", 0)
+    async with (
+        serving(tmp_path) as server,
+        device(server) as here,
+        device(server, space="ward-4") as there,
+    ):
+        for _ in range(5):
+            await asyncio.gather(
+                here.push(write({"c/visits": "1"})), there.push(write({"c/visits": "1"}))
+            )
+        for wire in (here, there):
+            assert [one.seq for one in await wire.entries_to(5)] == [1, 2, 3, 4, 5]

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from crdtsync import SyncState, SyncTimeout
-from crdtsync.protocol.messages import Limits
+from crdtsync.protocol.codec import decode_client, decode_server
+from crdtsync.protocol.messages import History, HistoryRequest, Limits
+from crdtsync.replica.questions import ASKED_AT_ONCE
+from crdtsync.replica.transport import Transport, dial
 from crdtsync_server.acceptance.proxy import Proxy
 from tests.sync.ward import (
     assert_alike,
@@ -45,6 +48,54 @@ async def test_a_device_comes_back_by_itself_when_the_server_does(tmp_path: Path
             proxy.upstream_port = ward.port
             await tablet.synced(timeout=20)
             assert_once(tmp_path, written)
+
+
+class CountsQuestions:
+    """A transport that knows how many requests for history are unanswered."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.unanswered = self.most = 0
+
+    async def send(self, frame: bytes) -> None:
+        """See ``Transport.send``."""
+        self.unanswered += isinstance(decode_client(frame), HistoryRequest)
+        self.most = max(self.most, self.unanswered)
+        await self._inner.send(frame)
+
+    async def receive(self) -> bytes | str:
+        """See ``Transport.receive``."""
+        frame = await self._inner.receive()
+        self.unanswered -= isinstance(decode_server(frame), History)
+        return frame
+
+    async def close(self, code: int, reason: str) -> None:
+        """See ``Transport.close``."""
+        await self._inner.close(code, reason)
+
+
+async def test_a_thousand_questions_at_once_are_asked_in_turn_and_all_are_answered(
+    tmp_path: Path,
+) -> None:
+    """Invariant 9: sent all at once, neither side would read while the other sends."""
+    counting: list[CountsQuestions] = []
+
+    async def dial_counting(url: str) -> Transport:
+        counting.append(CountsQuestions(await dial(url)))
+        return counting[-1]
+
+    async with (
+        server(tmp_path) as ward,
+        device(tmp_path, "tablet", dial=dial_counting) as tablet,
+    ):
+        patients = tablet.collection("patient")
+        await patients.increment("p1", "visits")
+        tablet.connect(ward.url)
+        await tablet.synced(timeout=20)
+        asked = [patients.history("p1", "visits") for _ in range(1_000)]
+        for past in await asyncio.gather(*asked):
+            assert (len(past), past.complete) == (1, True)
+        assert [one.most for one in counting] == [ASKED_AT_ONCE]
 
 
 async def test_airplane_mode_fifty_times_while_two_devices_write(tmp_path: Path) -> None:

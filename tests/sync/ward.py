@@ -17,6 +17,7 @@ import msgspec
 from crdtsync import OutboxItem, Policy, Replica, Status
 from crdtsync.documents.state import LogEntry
 from crdtsync.protocol.messages import Limits
+from crdtsync.replica.transport import Dial, dial
 from crdtsync_server.acceptance.processes import WAIT_S, ServerProcess
 from crdtsync_server.authentication import Authenticator
 from crdtsync_server.service import RunningServer
@@ -95,6 +96,7 @@ def device(
     user: str | None = None,
     rules: Policy | None = None,
     clock_off_s: float = 0.0,
+    dial: Dial = dial,
 ) -> Replica:
     """A replica whose file is named after the device, and its user too."""
     return Replica.open(
@@ -104,6 +106,7 @@ def device(
         user=user or name,
         device=name,
         surroundings=Around(clock_off_s),
+        dial=dial,
     )
 
 

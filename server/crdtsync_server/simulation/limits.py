@@ -18,6 +18,7 @@ SMALL = (
     (ingest, "QUEUE_WORKS", 12),
     (sending, "OUTGOING_FRAMES", 3),
     (hub, "TAIL_BYTES", 1_500),
+    (hub, "TAILS_BYTES", 2_000),
     (hub, "FRAME_BYTES", 500),
     (reading, "PAGE_ROWS", 1),
     (reading, "LOG_PAGE_BYTES", 600),
@@ -39,6 +40,9 @@ class LimitsInForce:
             yield f"{working._queued_ops} ops are queued, more than {ingest.QUEUE_OPS}"
         if len(working._queue) > ingest.QUEUE_WORKS:
             yield f"{len(working._queue)} works are queued, more than {ingest.QUEUE_WORKS}"
+        tails = [feed.tail_bytes for feed in service.hub._feeds.values() if feed.tail_bytes]
+        if len(tails) > 1 and sum(tails) > hub.TAILS_BYTES:
+            yield f"feeds keep {sum(tails)} bytes, more than {hub.TAILS_BYTES}"
         for feed in service.hub._feeds.values():
             if len(feed._frames) > 1 and feed._bytes > hub.TAIL_BYTES:
                 yield f"a feed keeps {feed._bytes} bytes, more than {hub.TAIL_BYTES}"

@@ -19,7 +19,10 @@ ENTRY_DECODER = msgspec.msgpack.Decoder(LogEntry)
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """An op that is in the log, or is in the group at hand and will be."""
+    """An op that is in the log, or is in the group at hand and will be.
+
+    Of one that was read (``find_accepted``) the entry has no values and no removals.
+    """
 
     space_id: int
     content_digest: bytes
@@ -52,13 +55,18 @@ def first_receipt(known: Accepted, content: bytes, space_id: int) -> Receipt:
 def find_accepted(
     connection: sqlite3.Connection, statement: str, keys: Iterable[bytes]
 ) -> dict[bytes, Accepted]:
-    """The committed ops among ``keys`` (16 bytes each)."""
+    """The committed ops among ``keys`` (16 bytes each).
+
+    Thousands may be asked for at once, and each may hold half a megabyte: what they wrote is
+    not kept.
+    """
     found: dict[bytes, Accepted] = {}
     for placeholders, chunk in in_chunks(list(keys)):
         for key, place, digest, entry in connection.execute(
             statement.replace("/*ids*/", placeholders), chunk
         ):
-            found[key] = Accepted(place >> SEQ_BITS, digest, ENTRY_DECODER.decode(entry))
+            told = msgspec.structs.replace(ENTRY_DECODER.decode(entry), writes={}, removed=())
+            found[key] = Accepted(place >> SEQ_BITS, digest, told)
     return found
 
 
