@@ -20,7 +20,7 @@ from crdtsync.documents.errors import (
     UsageError,
 )
 from crdtsync.errors import CrdtsyncError
-from crdtsync.policy import InvalidValue, PolicyError, UnknownCollection
+from crdtsync.policy import InvalidValue, PolicyError, UnknownCollection, UnknownField
 from crdtsync.policy_file import Policy
 from crdtsync.protocol.errors import ProtocolError
 from crdtsync.replica.collection import Collection
@@ -79,6 +79,7 @@ __all__ = [
     "SyncState",
     "SyncTimeout",
     "UnknownCollection",
+    "UnknownField",
     "UnresolvedConflict",
     "UsageError",
     "__version__",
