@@ -393,8 +393,8 @@ async def user_switched(world: World, device: DeviceMachine, random: Random) -> 
 async def switch_user(world: World, device: DeviceMachine, user: str) -> None:
     """Close the app as people do, and open it for another user."""
     if device.is_up and device.process is not None and device.replica is not None:
-        closing = device.process.start(device.replica.close())
-        await asyncio.wait([closing])
+        replica, device.replica = device.replica, None  # nobody uses or looks at it meanwhile
+        await asyncio.wait([device.process.start(replica.close())])
         await device.die(power_cut=False)
     device.user = user
     world.note(device.name, f"{user} signs in", "user switched")
