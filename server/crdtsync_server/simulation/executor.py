@@ -51,6 +51,11 @@ class SimulatedThread(InlineExecutor):
         """Whether the process was killed, or its machine is gone."""
         return self._is_killed or self._simulated.is_gone
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the program has closed its connection, or is about to."""
+        return self._closed is not None
+
     async def run(self, job: Job[T]) -> T:
         """See ``Executor``. Raises MachineGone once the process is gone."""
         if self.is_gone:

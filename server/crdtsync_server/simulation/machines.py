@@ -77,9 +77,11 @@ class Machine:
 
     @property
     def can_be_asked(self) -> bool:
-        """Whether its program runs and has its files: one that crashed in a job lies there for
-        a moment before it is buried."""
-        return self.is_up and not (self.executor is not None and self.executor.is_gone)
+        """Whether its program runs and has its files: one that crashed in a job, or could not
+        start and has closed them, lies there for a moment before it is buried."""
+        if self.executor is not None and (self.executor.is_gone or self.executor.is_closed):
+            return False
+        return self.is_up
 
     def random(self, what: str) -> Random:
         """Randomness of this life of the machine."""
