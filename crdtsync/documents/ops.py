@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -103,9 +104,13 @@ class DeleteMark(msgspec.Struct, frozen=True, omit_defaults=False):
             raise InvalidOp("bad_delete", "the deletion mark is not in canonical form")
         return mark
 
-    def covers(self, seq: int, op_id: str) -> bool:
-        """Whether the person who deleted had seen this op."""
-        return (0 < seq <= self.seq) or op_id in self.ops
+    def covering(self) -> Callable[[int, str], bool]:
+        """Tells of an op, by its seq and op_id, whether the person who deleted had seen it.
+
+        A mark may name thousands, and as many are asked about.
+        """
+        named = frozenset(self.ops)
+        return lambda seq, op_id: 0 < seq <= self.seq or op_id in named
 
 
 _MARK_ENCODER = msgspec.json.Encoder()

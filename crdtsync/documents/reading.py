@@ -107,7 +107,7 @@ def is_deleted(state: RecordState, policy: CollectionPolicy) -> bool:
     if DELETION_ROOT not in state.fields:
         return False
     marks = [
-        (entry, mark)
+        (entry, mark.covering())
         for entry in state.visible(DELETION_ROOT)
         if (mark := DeleteMark.parse(entry.value)).deleted
     ]
@@ -118,8 +118,8 @@ def is_deleted(state: RecordState, policy: CollectionPolicy) -> bool:
     deleters = {entry.op_id for entry, _ in marks}
     others = [entry for _, entry in state.entries() if entry.op_id not in deleters]
     return any(
-        all((gone.seq and entry.seq) or mark.covers(entry.seq, entry.op_id) for entry in others)
-        for gone, mark in marks
+        all((gone.seq and entry.seq) or covers(entry.seq, entry.op_id) for entry in others)
+        for gone, covers in marks
     )
 
 

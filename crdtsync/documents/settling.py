@@ -376,10 +376,9 @@ def _revivals(
     write = op.writes.get(DELETION_ROOT)
     if write is not None and DeleteMark.parse(write.values[0]).deleted:
         mark = DeleteMark.parse(write.values[0])
-        # Thousands may be named, and as many looked at: every group waits for it.
-        named = frozenset(mark.ops)
+        covers = mark.covering()
         outside = any(
-            not is_delete and seq > mark.seq and op_id not in named
+            not is_delete and not covers(seq, op_id)
             for seq, op_id, is_delete in ops_since(mark.seq)
         )
         if outside:

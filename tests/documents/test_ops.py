@@ -283,7 +283,7 @@ def test_a_restore_is_no_delete_and_a_write_is_neither() -> None:
     [(1, 9, True), (5, 9, True), (6, 9, False), (0, 9, False), (0, 2, True), (6, 2, True)],
 )
 def test_a_delete_covers_what_its_base_shows(seq: int, name: int, covered: bool) -> None:
-    assert DeleteMark(True, (op_id(2),), 5).covers(seq, op_id(name)) is covered
+    assert DeleteMark(True, (op_id(2),), 5).covering()(seq, op_id(name)) is covered
 
 
 @pytest.mark.parametrize("entry", [EntryId(op_id(1), 0), EntryId(op_id(1), 999)])
