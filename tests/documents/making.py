@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, settings
 from pycrdt import Doc, Map
@@ -108,3 +108,15 @@ def reading(document: RecordDocument) -> dict[str, Any]:
 
     values = {name: plain_json(value) for name, value in document.items()}
     return {**values, "deleted": document.deleted}
+
+
+class ComparedId(str):
+    """An op_id that counts how often it was compared with another text."""
+
+    __slots__ = ()
+    compared: ClassVar[int] = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        ComparedId.compared += 1
+        return str.__eq__(self, other)

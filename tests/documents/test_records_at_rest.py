@@ -23,7 +23,7 @@ from crdtsync.documents.state import (
     in_form_of_today,
 )
 from crdtsync.policy import CollectionPolicy, Policy
-from tests.documents.making import PATIENT, op_id, register_op
+from tests.documents.making import PATIENT, ComparedId, op_id, register_op
 
 DELETING = Policy.parse(
     "version = 1\n[patient]\non_delete_conflict = 'delete'\n"
@@ -280,6 +280,17 @@ class TestDeleted:
         state.add("r/name", entry(2, '"Kim"', edit_seq))
         assert is_deleted(state, PATIENT) is not kept
         assert is_deleted(state, DELETING)
+
+    def test_what_a_delete_names_is_looked_up_and_not_gone_through(self) -> None:
+        """Whoever opens a list of records waits for it."""
+        numbers = range(2, 102)
+        state = self._deleted(ops=tuple(op_id(n) for n in numbers))
+        for n in numbers:
+            written = msgspec.structs.replace(entry(n, '"x"'), op_id=ComparedId(op_id(n)))
+            state.add("s/tags", written)
+        before = ComparedId.compared
+        assert is_deleted(state, PATIENT)
+        assert ComparedId.compared - before <= 3 * len(numbers)
 
     def test_of_two_deletes_one_that_saw_everything_suffices(self) -> None:
         state = self._deleted()
